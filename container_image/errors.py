@@ -1,0 +1,107 @@
+"""The errors that container-image raises, in one hierarchy.
+
+    ContainerImageError
+    ├── InvalidInputError                also a ValueError: an argument, option or declaration that cannot be used
+    │   ├── DockerfileError              the Dockerfile cannot be parsed; names the line
+    │   ├── UnknownReferenceError        an image reference that names no transport or cannot be parsed
+    │   └── PreflightError               what can be said before a build starts; carries the problems
+    ├── SecretSourceError                a secret's source is missing, unreadable or empty
+    ├── EngineError                      no engine, one that is too old, or one that refused
+    ├── BuildError                       a build step failed; carries the step and its (redacted) last output
+    ├── ImageNotFoundError               the reference is well formed, and nothing is there
+    ├── ImageReadError                   an image's bytes are truncated, malformed or unreadable
+    │   └── DigestMismatchError          a blob's bytes do not hash to its name
+    ├── OutputError                      a report could not be written
+    └── AuditFailedError                 the gate stayed shut; carries the report
+        ├── SecretLeakError              a secret is in the image
+        └── AuditIncompleteError         something could not be read or searched for
+
+No message, attribute or cause of these holds a secret's value. Every message names the offending thing and the next
+step. The command line turns each into one line on stderr and an exit code (SecretLeakError 1, AuditIncompleteError 3,
+every other one 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from container_image.audit.report import AuditReport
+
+
+class ContainerImageError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class InvalidInputError(ContainerImageError, ValueError):
+    """An argument, option or declaration that cannot be used as it is."""
+
+
+class DockerfileError(InvalidInputError):
+    """A Dockerfile that cannot be parsed. `line` is 1-based, or None where no single line is at fault."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class UnknownReferenceError(InvalidInputError):
+    """An image reference that cannot be parsed, or whose transport does not exist."""
+
+
+class PreflightError(InvalidInputError):
+    """A build that must not start. `problems` holds one message for each reason."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class SecretSourceError(ContainerImageError):
+    """A secret whose source is missing, unreadable or empty. The message names the secret and the source."""
+
+
+class EngineError(ContainerImageError):
+    """No Docker Engine answers, it is too old, or it refused a request."""
+
+
+class BuildError(ContainerImageError):
+    """A build that failed. `step` and `line` (1-based) say where, when BuildKit told."""
+
+    def __init__(self, message: str, step: str | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+        self.line = line
+
+
+class ImageNotFoundError(ContainerImageError):
+    """A well-formed reference that names no image."""
+
+
+class ImageReadError(ContainerImageError):
+    """An image whose bytes are truncated, malformed or unreadable."""
+
+
+class DigestMismatchError(ImageReadError):
+    """A blob whose bytes do not hash to the digest that names it."""
+
+
+class OutputError(ContainerImageError):
+    """A report or other output that could not be written."""
+
+
+class AuditFailedError(ContainerImageError):
+    """The gate stayed shut: nothing was tagged. `report` says why."""
+
+    def __init__(self, message: str, report: AuditReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class SecretLeakError(AuditFailedError):
+    """A secret is in the image."""
+
+
+class AuditIncompleteError(AuditFailedError):
+    """Something could not be read or searched for, so nothing is promised."""
