@@ -1,0 +1,18 @@
+"""The audit: an image and some secrets' values go in, a report of where the values are comes out."""
+
+from container_image.audit.attribution import SourceMap
+from container_image.audit.engine import AuditEvent, audit
+from container_image.audit.policy import AcceptedUnread, AuditPolicy
+from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict
+
+__all__ = [
+    "AcceptedUnread",
+    "AuditEvent",
+    "AuditPolicy",
+    "AuditReport",
+    "AuditWarning",
+    "Finding",
+    "SourceMap",
+    "Verdict",
+    "audit",
+]

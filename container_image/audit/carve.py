@@ -1,0 +1,216 @@
+"""Streams inside streams: the formats that are recognised by their first bytes, and how each is inflated.
+
+A candidate whose header is invalid, or that fails before 256 bytes came out of it, is a stray magic. Formats: gzip
+RFC 1952, zlib RFC 1950, zip APPNOTE 4.3.7, zstd RFC 8878, xz and bzip2 and lz4 by their own specifications.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import lz4.frame
+import zstandard
+from isal import igzip_lib, isal_zlib
+
+from container_image.audit.matcher import Magic
+
+MIN_OUTPUT = 256
+"""Bytes that a broken stream must give before it counts as one: 9,513 magics in a Go binary gave none this much."""
+
+_STEP = 1 << 18
+
+
+class Inflater(Protocol):
+    """What every decompressor of the standard library looks like, as far as it is used here."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream came to its end."""
+        ...
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        """Up to `limit` bytes of output, and the input that is left; raises one of `ERRORS` on a broken stream."""
+        ...
+
+
+ERRORS: tuple[type[Exception], ...] = (
+    igzip_lib.IsalError, zlib.error, OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, RuntimeError, ValueError
+)  # fmt: skip
+"""What the decompressors raise on broken input."""
+
+
+class _Deflate:
+    """gzip, zlib or raw deflate, by zlib's `wbits`."""
+
+    def __init__(self, wbits: int) -> None:
+        self._inner = isal_zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        out = self._inner.decompress(data, limit)
+        return out, self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
+
+
+class _Buffered:
+    """bzip2, xz, LZMA and lz4: decompressors that keep the input that they have not used yet."""
+
+    def __init__(self, inner: bz2.BZ2Decompressor | lzma.LZMADecompressor | lz4.frame.LZ4FrameDecompressor) -> None:
+        self._inner = inner
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        pieces = [self._inner.decompress(data, limit)]
+        size = len(pieces[0])
+        while not self._inner.eof and not self._inner.needs_input and size < limit:
+            piece = self._inner.decompress(b"", limit - size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        self.pending = not self._inner.eof and not self._inner.needs_input
+        return b"".join(pieces), bytes(self._inner.unused_data or b"") if self._inner.eof else b""
+
+
+class _Zstandard:
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj(write_size=_STEP)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        # zstandard has no limit on output; small input steps bound it instead.
+        step = max(1, min(len(data), limit // 16, 1 << 16))
+        out = self._inner.decompress(data[:step])
+        return out, self._inner.unused_data + bytes(data[step:]) if self._inner.eof else bytes(data[step:])
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A place where a stream begins: `skip` bytes of header before what `make()` inflates.
+
+    `unreadable` says why nothing here can inflate it; then `make` is None.
+    """
+
+    kind: str
+    skip: int
+    make: Callable[[], Inflater] | None
+    unreadable: str | None = None
+
+
+def _zlib_magics() -> list[Magic]:
+    """Every valid CMF and FLG pair without a dictionary, with the first byte of deflate data behind it.
+
+    That byte's block type is not 3, and with dynamic Huffman codes there are at most 286 of them (RFC 1951, 3.2.7);
+    a fixed Huffman block does not begin with a match, as there is nothing yet to copy.
+    """
+    magics = []
+    for cmf in range(0x08, 0x80, 0x10):
+        flags = [flag for flag in range(256) if (cmf * 256 + flag) % 31 == 0 and not flag & 0x20]
+        thirds = [byte for byte in range(256) if _starts_deflate(byte)]
+        magics.append(Magic("zlib", b"\\x%02x" % cmf + _one_of(flags) + _one_of(thirds), 3))
+    return magics
+
+
+def _starts_deflate(byte: int) -> bool:
+    block_type, rest = byte >> 1 & 3, byte >> 3
+    if block_type == 2:
+        return rest <= 29
+    if block_type == 1:
+        return int(f"{rest:05b}"[::-1], 2) not in range(1, 6)
+    return block_type == 0
+
+
+def _one_of(values: list[int]) -> bytes:
+    return b"[" + b"".join(b"\\x%02x" % value for value in values) + b"]"
+
+
+MAGICS: tuple[Magic, ...] = (
+    Magic("gzip", rb"\x1f\x8b\x08[\x00-\x1f]", 4),
+    Magic("zip", rb"PK\x03\x04", 4),
+    Magic("xz", rb"\xfd7zXZ\x00", 6),
+    Magic("bzip2", rb"BZh[1-9]1AY&SY", 10),
+    Magic("zstd", rb"\x28\xb5\x2f\xfd", 4),
+    Magic("lz4", rb"\x04\x22\x4d\x18", 4),
+    Magic("7z", rb"7z\xbc\xaf\x27\x1c\x00[\x00-\x04]", 8),
+    Magic("rar", rb"Rar!\x1a\x07[\x00\x01]", 7),
+    *_zlib_magics(),
+)
+
+
+def opening(kind: str, data: bytes, offset: int) -> Opening | None:
+    """What begins at `offset` of `data`, or None where it is a stray magic by its header alone."""
+    if kind == "zlib":
+        if not data[offset + 2] & 6 and len(data) >= offset + 7 and data[offset + 3] ^ data[offset + 5] != 0xFF:
+            return None
+        return Opening(kind, 0, lambda: _Deflate(15))
+    if kind == "zip":
+        return _zip_member(data, offset)
+    if kind == "7z" or kind == "rar":
+        # Only at the start of a file: in the middle of one it is a program that knows the format.
+        return Opening(kind, 0, None, f"no decoder for {kind}")
+    make = _DECODERS[kind]
+    return Opening(kind, 0, make)
+
+
+def _lz4() -> Inflater:
+    return _Buffered(lz4.frame.LZ4FrameDecompressor())
+
+
+_DECODERS: dict[str, Callable[[], Inflater]] = {
+    "gzip": lambda: _Deflate(31),
+    "xz": lambda: _Buffered(lzma.LZMADecompressor()),
+    "bzip2": lambda: _Buffered(bz2.BZ2Decompressor()),
+    "zstd": _Zstandard,
+    "lz4": _lz4,
+}
+_ZIP_HEADER = 30
+_ZIP_STORED, _ZIP_DEFLATE = 0, 8
+# Methods whose data begin with a magic of their own, so that they are found there: bzip2, zstd, xz.
+_ZIP_SELF_DESCRIBING = frozenset({12, 93, 95})
+_ZIP_METHODS = frozenset({1, 2, 3, 4, 5, 6, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, 99})
+
+
+def _zip_member(data: bytes, offset: int) -> Opening | None:
+    header = data[offset : offset + _ZIP_HEADER]
+    if len(header) < _ZIP_HEADER:
+        return None
+    version, flags, method = (int.from_bytes(header[at : at + 2], "little") for at in (4, 6, 8))
+    name_length = int.from_bytes(header[26:28], "little")
+    extra_length = int.from_bytes(header[28:30], "little")
+    name = data[offset + _ZIP_HEADER : offset + _ZIP_HEADER + name_length]
+    if version & 0xFF > 63 or not 0 < name_length <= 4096 or b"\0" in name:
+        return None
+    if method not in _ZIP_METHODS and method not in (_ZIP_STORED, _ZIP_DEFLATE):
+        return None
+    skip = _ZIP_HEADER + name_length + extra_length
+    if flags & 1:
+        return Opening("zip", skip, None, "encrypted zip member")
+    if method == _ZIP_DEFLATE:
+        return Opening("zip", skip, lambda: _Deflate(-15))
+    if method == _ZIP_STORED or method in _ZIP_SELF_DESCRIBING:
+        return None
+    return Opening("zip", skip, None, f"zip method {method}")
+
+
+def layer_inflater(head: bytes) -> tuple[str, Callable[[], Inflater]] | None:
+    """The compression of a whole blob, by its first bytes; None when it is not compressed."""
+    for kind, magic in (("gzip", b"\x1f\x8b\x08"), ("zstd", b"\x28\xb5\x2f\xfd")):
+        if head.startswith(magic):
+            return kind, _DECODERS[kind]
+    # A zstd frame may be preceded by a skippable one (RFC 8878, 3.1.2), as zstd:chunked layers are.
+    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        return "zstd", _DECODERS["zstd"]
+    return None

@@ -1,0 +1,162 @@
+"""What an audit tells: the report, as data whose JSON other people's scripts rely on (schema version 1).
+
+Keys may be added under version 1; none is renamed or removed, and a reader ignores what it does not know. A key that
+has no meaning in a case is null. Nothing in a report holds a secret's value, nor anything that a guess at one could be
+tested against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from container_image.audit.policy import AuditPolicy
+
+SCHEMA_VERSION = 1
+
+Surface = Literal["layer", "config", "history", "manifest", "attestation", "metadata", "cache"]
+State = Literal["visible", "deleted", "overwritten"]
+Unsearched = Literal["too short", "low entropy", "declared public", "public by key"]
+
+
+class Verdict(str, Enum):
+    """The one word that an audit comes to. `leaked` wins over `incomplete`."""
+
+    CLEAN = "clean"
+    LEAKED = "leaked"
+    INCOMPLETE = "incomplete"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Engine(_Record):
+    """What made the report: `forms` is the version of the list of forms that were searched for."""
+
+    version: str
+    forms: int
+    policy: AuditPolicy
+
+
+class AuditedImage(_Record):
+    """The image, under the digest that its name was resolved to before anything was read."""
+
+    reference: str
+    digest: str
+    digest_kind: Literal["index", "manifest", "config"]
+    platforms: tuple[str, ...]
+    absent_platforms: tuple[str, ...]
+
+
+class SearchedSecret(_Record):
+    """One secret, or one value inside a structured secret (`npmrc:_authToken`), and whether it was searched for."""
+
+    name: str
+    versions: int = 1
+    searched: bool
+    reason: Unsearched | None = None
+    built_with: Literal["same", "different", "unknown"] = "unknown"
+    accepted: bool = False
+
+
+class Finding(_Record):
+    """One place where a secret is: (secret, form, via, surface, platform, layer, path). `count` says how often.
+
+    `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
+    containers that were opened on the way, outermost first; `line` is 1-based, in `file`.
+    """
+
+    secret: str
+    secret_version: int = 1
+    form: str
+    via: tuple[str, ...] = ()
+    match: Literal["full", "partial"]
+    fraction: Literal[0.5, 0.75, 1.0]
+    surface: Surface
+    platform: str | None = None
+    digest: str | None = None
+    layer: int | None = None
+    path: str | None = None
+    offset: int | None = None
+    count: int = 1
+    state: State | None = None
+    instruction: str | None = None
+    line: int | None = None
+    file: str | None = None
+    origin: Literal["build", "base", "unknown"] = "unknown"
+    advice: str
+    fingerprint: str
+    accepted: bool = False
+
+
+class Unread(_Record):
+    """Bytes that a better tool could have read and this one did not, with the reason."""
+
+    digest: str | None = None
+    path: str | None = None
+    reason: str
+    bytes: int | None = None
+    accepted: bool = False
+
+
+class Coverage(_Record):
+    """What was read. `bytes` are decompressed bytes of blobs; `streams` are streams found inside them."""
+
+    blobs: int
+    layers: int
+    files: int
+    bytes: int
+    streams: int
+    truncated: int
+    unread: tuple[Unread, ...]
+
+
+class AuditWarning(_Record):
+    """Something worth knowing that is not in the image, such as a secret that a step printed."""
+
+    code: str
+    message: str
+    secret: str | None = None
+    step: str | None = None
+
+
+class AuditReport(_Record):
+    """The evidence: what was searched for, in what, and what was found."""
+
+    schema_version: Literal[1] = 1
+    engine: Engine
+    image: AuditedImage
+    environments: tuple[str, ...] = ()
+    verdict: Verdict
+    secrets: tuple[SearchedSecret, ...]
+    findings: tuple[Finding, ...]
+    coverage: Coverage
+    warnings: tuple[AuditWarning, ...] = ()
+    duration_seconds: float
+
+    @property
+    def accepted(self) -> int:
+        """How many findings, unread items and unsearchable secrets the policy accepts."""
+        return sum(item.accepted for group in (self.findings, self.coverage.unread, self.secrets) for item in group)
+
+
+_HEXADECIMAL = re.compile(r"[0-9a-f]{8,}")
+_VERSION = re.compile(r"\d+(\.\d+)+")
+
+
+def fingerprint(secret: str, family: str, surface: str, path: str | None, instruction: str | None) -> str:
+    """The SHA-256 that recognises a finding in the next image.
+
+    No value, matched byte, offset or digest goes into it: content hashes and versions in the path are replaced, so
+    that an unrelated rebuild does not make a new finding.
+    """
+    normal = "" if path is None else posixpath.normpath(path)
+    normal = _VERSION.sub("*", _HEXADECIMAL.sub("*", normal))
+    fields = (secret, family, surface, normal, instruction or "")
+    return hashlib.sha256("\0".join(fields).encode("utf-8", "surrogatepass")).hexdigest()

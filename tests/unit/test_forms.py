@@ -1,0 +1,74 @@
+"""The forms of a value: each decodes back to it, and none is missing from what its encoder writes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from container_image.forms import forms, searchable
+
+VALUES = st.binary(min_size=1, max_size=200).filter(lambda value: bool(value.strip(b" \t\r\n\v\f\"'")))
+TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'"), min_size=8, max_size=80)
+
+
+def data(value: bytes) -> list[bytes]:
+    return [form.data for form in forms(value)]
+
+
+@given(TOKENS, st.binary(max_size=8), st.binary(max_size=8))
+def test_base64_of_anything_around_a_value_holds_one_of_its_forms(token: str, before: bytes, after: bytes) -> None:
+    whole = before + token.encode() + after
+    for encoded in (base64.b64encode(whole), base64.urlsafe_b64encode(whole)):
+        assert any(form in encoded for form in data(token.encode()))
+
+
+@given(TOKENS)
+def test_common_encoders_write_a_form(token: str) -> None:
+    value = token.encode()
+    written = data(value)
+    assert value in written
+    assert value.hex().encode() in written
+    assert value.hex().upper().encode() in written
+    assert urllib.parse.quote(token, safe="").encode() in written
+    assert urllib.parse.quote(token).encode() in written
+    assert urllib.parse.quote_plus(token).encode() in written
+    assert json.dumps(token)[1:-1].encode() in written
+    assert token.encode("utf-16-le") in written
+    assert token.encode("utf-16-be") in written
+    assert value[::-1] in written
+
+
+@given(VALUES)
+def test_every_form_is_distinct_and_none_shows_the_value_in_its_repr(value: bytes) -> None:
+    written = forms(value)
+    assert len({form.data for form in written}) == len(written)
+    assert all(form.data and form.expansion >= 1 for form in written)
+    assert all(repr(form) == f"Form({form.name!r})" for form in written)
+
+
+@pytest.mark.parametrize("value", [b"token-1234\n", b'"token-1234"', b"  token-1234  ", b"'token-1234'\n"])
+def test_white_space_and_quotes_around_a_value_are_not_part_of_it(value: bytes) -> None:
+    assert data(value) == data(b"token-1234")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"admin", "too short"),
+        (b"1234", "too short"),
+        (b"1234567\n", "too short"),
+        (b"password", "low entropy"),
+        (b"12345678", "low entropy"),
+        (b"aaaaaaaaaaaaaaaaaaaaaaaa", "low entropy"),
+        (b"aB3$xY9q", None),
+        (b"k7f2m9x1", None),
+        (bytes(range(8)), None),
+    ],
+)
+def test_what_cannot_be_searched_for_says_why(value: bytes, reason: str | None) -> None:
+    assert searchable(value) == reason
