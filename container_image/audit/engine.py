@@ -78,7 +78,7 @@ def audit(
     matcher = Matcher(hunted.targets, carve.MAGICS)
     budget = Budget(matcher, policy)
     scans: dict[str, BlobScan] = {}
-    with open_image(reference, platforms=tuple(name for name in policy.platforms if name != "all")) as opened:
+    with open_image(reference) as opened:
         for blob in opened.blobs():
             scan = scan_blob(blob.digest or blob.name, blob.chunks(), budget)
             scans[scan.key] = scan

@@ -1,0 +1,251 @@
+"""What an image is made of, whichever place it is read from (OCI image-spec: descriptor, index, manifest, config)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from container_image.errors import DigestMismatchError, ImageReadError
+
+DigestKind = Literal["index", "manifest", "config"]
+CHUNK = 1 << 20
+
+INDEX_TYPES = frozenset(
+    {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
+)
+MANIFEST_TYPES = frozenset(
+    {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
+)
+_ATTESTATION_TYPE = "vnd.docker.reference.type"
+_ATTESTATION_FOR = "vnd.docker.reference.digest"
+_SCRATCH_ID = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A reference to a blob, by its digest. `platform` is `os/architecture[/variant]`, where it says one."""
+
+    digest: str
+    media_type: str = ""
+    size: int | None = None
+    platform: str | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of an image's history; an empty layer has no blob."""
+
+    created_by: str
+    empty_layer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """What an audit needs of a config: its history, oldest first, and the digests of the decompressed layers."""
+
+    history: tuple[HistoryEntry, ...]
+    diff_ids: tuple[str, ...]
+    platform: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One platform's image, or an attestation about one (`attestation_for` is then the digest it speaks of)."""
+
+    digest: str
+    platform: str | None
+    config_digest: str
+    config: ImageConfig | None
+    layers: tuple[Descriptor, ...]
+    attestation_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, put together from its documents. `missing` and `foreign` are (digest, reason) of what was not there."""
+
+    root: Descriptor
+    manifests: tuple[Manifest, ...]
+    absent_platforms: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    foreign: tuple[tuple[str, str], ...] = ()
+
+
+class Source(Protocol):
+    """An opened image: resolved to a digest once, then read once."""
+
+    reference: str
+    digest: str
+    digest_kind: DigestKind
+
+    def blobs(self) -> Iterator[Blob]:
+        """Everything that ships, each once, in the order that the place gives; read each before the next."""
+        ...
+
+    def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
+        """The image, from the JSON documents among what was read and the keys of all that was."""
+        ...
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@dataclass
+class Blob:
+    """Some bytes that ship: a blob, under its digest, or a member of an archive that has none, under its name."""
+
+    digest: str | None
+    name: str
+    pieces: Iterator[bytes] = field(repr=False)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes in pieces of at most 1 MiB, hashed as they go by.
+
+        Raises:
+            DigestMismatchError: at the end, when they do not hash to the digest.
+        """
+        if self.digest is None:
+            yield from self.pieces
+            return
+        algorithm, _, expected = self.digest.partition(":")
+        try:
+            hasher = hashlib.new(algorithm)
+        except ValueError:
+            raise ImageReadError(f"{self.digest}: unknown digest algorithm {algorithm!r}") from None
+        for piece in self.pieces:
+            hasher.update(piece)
+            yield piece
+        if hasher.hexdigest() != expected:
+            raise DigestMismatchError(
+                f"{self.digest}: its bytes hash to {algorithm}:{hasher.hexdigest()}; the image is damaged, fetch it again"
+            )
+
+
+def assemble(root: Descriptor, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
+    """Puts an image together from its documents, the root's blob first.
+
+    Raises:
+        ImageReadError: a document is not what its descriptor says.
+    """
+    walk = _Walk(documents, seen)
+    walk.visit(root)
+    return Image(
+        root, tuple(walk.manifests), tuple(walk.absent), tuple(dict(walk.missing).items()), tuple(dict(walk.foreign).items())
+    )
+
+
+class _Walk:
+    def __init__(self, documents: Mapping[str, bytes], seen: Collection[str]) -> None:
+        self.documents = documents
+        self.seen = seen
+        self.manifests: list[Manifest] = []
+        self.absent: list[str] = []
+        self.missing: list[tuple[str, str]] = []
+        self.foreign: list[tuple[str, str]] = []
+        self._visited: set[str] = set()
+
+    def visit(self, descriptor: Descriptor) -> None:
+        if descriptor.digest in self._visited:
+            return
+        self._visited.add(descriptor.digest)
+        if descriptor.digest not in self.seen:
+            if descriptor.platform and descriptor.platform != "unknown/unknown":
+                self.absent.append(descriptor.platform)
+            else:
+                self.missing.append((descriptor.digest, "blob is not in the image"))
+            return
+        document = read_document(self.documents, descriptor.digest)
+        if "manifests" in document:
+            for child in children(document):
+                self.visit(child)
+        elif "layers" in document:
+            self._manifest(descriptor, document)
+        else:
+            self.missing.append((descriptor.digest, "neither an index nor a manifest"))
+
+    def _manifest(self, descriptor: Descriptor, document: dict[str, object]) -> None:
+        config = to_descriptor(document.get("config"))
+        layers = tuple(to_descriptor(item) for item in _list(document.get("layers")))
+        parsed = None
+        annotations = dict(descriptor.annotations)
+        attestation = annotations.get(_ATTESTATION_TYPE) == "attestation-manifest"
+        if config.digest in self.documents and not attestation:
+            parsed = parse_config(read_document(self.documents, config.digest))
+        for part in (config, *layers):
+            if part.digest in self.seen:
+                continue
+            if part.urls:
+                self.foreign.append((part.digest, "foreign layer, kept elsewhere"))
+            else:
+                self.missing.append((part.digest, "blob is not in the image"))
+        platform = descriptor.platform or (parsed.platform if parsed else None)
+        subject = annotations.get(_ATTESTATION_FOR, "unknown") if attestation else None
+        self.manifests.append(Manifest(descriptor.digest, platform, config.digest, parsed, layers, subject))
+
+
+def read_document(documents: Mapping[str, bytes], key: str) -> dict[str, object]:
+    """One document as a JSON object."""
+    try:
+        value = json.loads(documents[key])
+    except KeyError:
+        raise ImageReadError(f"{key}: not a JSON document; the image is malformed") from None
+    except (ValueError, RecursionError):
+        raise ImageReadError(f"{key}: malformed JSON; the image is damaged, fetch it again") from None
+    if not isinstance(value, dict):
+        raise ImageReadError(f"{key}: not a JSON object; the image is malformed")
+    return value
+
+
+def children(document: Mapping[str, object]) -> list[Descriptor]:
+    """The descriptors of an index."""
+    return [to_descriptor(item) for item in _list(document.get("manifests"))]
+
+
+def to_descriptor(value: object) -> Descriptor:
+    """A descriptor from JSON."""
+    if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
+        raise ImageReadError("a descriptor without a digest; the image is malformed")
+    size = value.get("size")
+    annotations = value.get("annotations")
+    urls = value.get("urls")
+    return Descriptor(
+        value["digest"],
+        str(value.get("mediaType") or ""),
+        size if isinstance(size, int) else None,
+        _platform(value.get("platform")),
+        tuple((str(key), str(item)) for key, item in annotations.items()) if isinstance(annotations, dict) else (),
+        tuple(str(url) for url in urls) if isinstance(urls, list) else (),
+    )
+
+
+def parse_config(document: Mapping[str, object]) -> ImageConfig:
+    """A config from JSON."""
+    entries = []
+    for item in _list(document.get("history")):
+        entry = item if isinstance(item, dict) else {}
+        entries.append(HistoryEntry(str(entry.get("created_by") or ""), entry.get("empty_layer") is True))
+    rootfs = document.get("rootfs")
+    diff_ids = _list(rootfs.get("diff_ids")) if isinstance(rootfs, dict) else []
+    return ImageConfig(tuple(entries), tuple(str(item) for item in diff_ids), _platform(document))
+
+
+def _platform(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    names = [value.get(key) for key in ("os", "architecture", "variant")]
+    given = [name for name in names if isinstance(name, str) and name]
+    return "/".join(given) if len(given) >= 2 else None
+
+
+def _list(value: object) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ImageReadError("a list was expected in the image's JSON; the image is malformed")
+    return value

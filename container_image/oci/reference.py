@@ -1,0 +1,115 @@
+"""Opens an image by its reference, named as in containers-transports(5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from container_image.errors import ImageNotFoundError, ImageReadError, UnknownReferenceError
+from container_image.oci.archive import ArchiveSource, is_archive
+from container_image.oci.daemon import DaemonSource
+from container_image.oci.layout import LayoutSource
+from container_image.oci.model import Source
+from container_image.oci.registry import RegistrySource
+
+_TRANSPORT = re.compile(r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif):")
+_PATH = re.compile(r"/|\.\.?/|~|\.\.?$")
+
+
+def open_image(reference: str) -> Source:
+    """Opens an image and resolves its name to a digest.
+
+    Without a transport, what begins with `/`, `./`, `../` or `~` is a path, recognised by its content; anything else
+    is an image of the daemon.
+
+    Raises:
+        UnknownReferenceError: the reference has an unknown transport or none of the forms above.
+        ImageNotFoundError: nothing is there.
+        ImageReadError: what is there can't be read, or is no image.
+        EngineError: no daemon answers.
+    """
+    if not reference.strip():
+        raise UnknownReferenceError("an empty image reference; name an image, as in app:dev or oci-archive:app.tar")
+    match = _TRANSPORT.match(reference)
+    if match:
+        rest = reference[match.end() :]
+        opener = _OPENERS.get(match[1])
+        if opener is None:
+            known = ", ".join(f"{name}:" for name in _OPENERS)
+            raise UnknownReferenceError(f"{reference}: the transport {match[1]}: is not supported; use one of {known}")
+        return opener(reference, rest)
+    if "://" in reference:
+        raise UnknownReferenceError(f"{reference}: unknown transport; a registry's image is docker://HOST/NAME:TAG")
+    if _PATH.match(reference):
+        return _open_path(reference)
+    return _open_daemon(f"docker-daemon:{reference}", reference)
+
+
+def _open_daemon(reference: str, name: str) -> Source:
+    if not re.fullmatch(r"[\w][\w.\-/:@]*", name):
+        raise UnknownReferenceError(f"{reference}: not an image's name; write NAME:TAG, or ./PATH for a file")
+    try:
+        return DaemonSource(reference, name)
+    except ImageNotFoundError as error:
+        if Path(name).exists():
+            raise ImageNotFoundError(f"{error}. There is a file of that name: ./{name}") from None
+        raise
+
+
+def _open_path(reference: str) -> Source:
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return LayoutSource(f"oci:{reference}", path, None)
+    _must_exist(path)
+    if is_archive(path):
+        return ArchiveSource(f"oci-archive:{reference}", path, None)
+    raise ImageReadError(f"{reference}: not an image: neither a directory with an OCI layout nor a tar archive")
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise ImageNotFoundError(f"{path}: there is no such file")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ImageReadError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _open_archive(reference: str, rest: str) -> Source:
+    path, select = _path_and_selection(rest)
+    _must_exist(path)
+    return ArchiveSource(reference, path, select)
+
+
+def _open_layout(reference: str, rest: str) -> Source:
+    path, select = _path_and_selection(rest)
+    if not path.is_dir():
+        raise ImageNotFoundError(f"{path}: there is no such directory")
+    return LayoutSource(reference, path, select)
+
+
+def _path_and_selection(rest: str) -> tuple[Path, str | None]:
+    """`PATH`, `PATH:TAG` or `PATH@DIGEST`; a colon in an existing path is part of it."""
+    if Path(rest).expanduser().exists():
+        return Path(rest).expanduser(), None
+    path, separator, digest = rest.partition("@")
+    if separator:
+        return Path(path).expanduser(), digest
+    path, _, tag = rest.partition(":")
+    return Path(path).expanduser(), tag or None
+
+
+def _open_registry(reference: str, rest: str) -> Source:
+    if not rest.startswith("//"):
+        raise UnknownReferenceError(f"{reference}: write docker://{rest}")
+    return RegistrySource(reference, rest[2:])
+
+
+_OPENERS: dict[str, Callable[[str, str], Source]] = {
+    "docker-daemon": _open_daemon,
+    "docker-archive": _open_archive,
+    "oci": _open_layout,
+    "oci-archive": _open_archive,
+    "docker": _open_registry,
+}
