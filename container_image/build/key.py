@@ -1,0 +1,61 @@
+"""The build key: what keeps tags of secrets' values from being guessed at.
+
+`CONTAINER_IMAGE_BUILD_KEY`, or a file in the state directory that is made once. Each use has a key of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import platformdirs
+
+from container_image.errors import InvalidInputError
+
+VARIABLE = "CONTAINER_IMAGE_BUILD_KEY"
+_MIN_LENGTH = 16
+
+
+def state_directory() -> Path:
+    """Where this user's state is kept; made on first use, for this user alone."""
+    path = Path(platformdirs.user_state_dir("container-image"))
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def build_key() -> bytes:
+    """The key: the variable's, else the file's.
+
+    Raises:
+        InvalidInputError: the variable is too short to keep anything secret.
+    """
+    given = os.environ.get(VARIABLE)
+    if given is not None:
+        if len(given) < _MIN_LENGTH:
+            raise InvalidInputError(f"{VARIABLE} has fewer than {_MIN_LENGTH} characters; set it to a long random text")
+        return hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+    path = state_directory() / "build.key"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    # Written whole under another name and then linked, so that two processes that start at once get one key.
+    draft = path.with_name(f"build.key.{secrets.token_hex(8)}")
+    draft.touch(mode=0o600)
+    try:
+        draft.write_bytes(secrets.token_bytes(32))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+    finally:
+        draft.unlink()
+    return path.read_bytes()
+
+
+def derive(key: bytes, purpose: str) -> bytes:
+    """The key for one purpose."""
+    return hmac.digest(key, purpose.encode(), "sha256")

@@ -1,0 +1,117 @@
+"""What can be said before a build starts: everything that would fail, or ship a value as written, in one error."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+
+from container_image.build.redact import patterns
+from container_image.build.request import BuildRequest
+from container_image.build.tagging import RESERVED
+from container_image.dockerfile import parse, secret_mounts
+from container_image.dockerignore import docker_excludes
+from container_image.errors import InvalidInputError, PreflightError
+
+MAX_SECRET = 500 * 1024
+"""Bytes that BuildKit takes as one secret, at most."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
+_MIN_WRITTEN = 8
+
+
+def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None = None) -> None:
+    """Checks a build. `mounted` is what BuildKit says the target mounts: ids, and whether each is required.
+
+    Raises:
+        PreflightError: with every problem.
+        DockerfileError: the Dockerfile can't be parsed.
+    """
+    problems = [*_names(request), *_mounts(request, mounted), *_files(request), *_written(request)]
+    if problems:
+        raise PreflightError(problems)
+
+
+def _names(request: BuildRequest) -> Iterator[str]:
+    by_place = defaultdict(list)
+    for name, value in request.secrets.items():
+        if not _NAME.fullmatch(name):
+            yield f"secret {name!r}: a name has letters, digits, and . _ - / only; rename it"
+        if len(value) > MAX_SECRET:
+            yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SECRET} at most: give less, or COPY nothing secret"
+        by_place[name.rsplit("/", 1)[-1]].append(name)
+    for place, names in by_place.items():
+        if len(names) > 1:
+            yield f"secrets {' and '.join(map(repr, names))} would both be /run/secrets/{place}; rename one"
+
+
+def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None) -> Iterator[str]:
+    mounts = secret_mounts(parse(request.dockerfile))
+    lines = {mount.effective_id: mount.instruction.line for mount in reversed(mounts)}
+    if mounted is None:
+        mounted = [(mount.effective_id or "", mount.required) for mount in mounts]
+    for name, required in dict(mounted).items():
+        if required and name not in request.secrets and not RESERVED.fullmatch(name):
+            place = request.place(lines.get(name))
+            yield f"{place}: the secret {name!r} is required by a mount and not given; give it, as --secret id={name},env=… or in `secrets`"
+    used = {name for name, _ in mounted} | {mount.effective_id for mount in mounts}
+    if not request.allow_unused:
+        for name in request.secrets:
+            if name not in used and not RESERVED.fullmatch(name):
+                yield (
+                    f"secret {name!r} is given and never mounted; add RUN --mount=type=secret,id={name}, drop the secret, "
+                    "or allow it (--allow-unused)"
+                )
+
+
+def _files(request: BuildRequest) -> Iterator[str]:
+    try:
+        root = request.context.resolve(strict=True)
+    except OSError:
+        raise InvalidInputError(f"{request.context}: no such build context; name a directory") from None
+    ignore = ignore_text(request)
+    for name, path in request.secret_files.items():
+        resolved = path.resolve()
+        if not resolved.is_relative_to(root) or name not in request.secrets or not request.secrets[name].sensitive:
+            continue
+        inside = resolved.relative_to(root).as_posix()
+        if not docker_excludes(ignore, inside):
+            yield f"secret {name!r} is the file {inside} in the build context, and no ignore rule excludes it; add /{inside} to .dockerignore"
+
+
+def ignore_text(request: BuildRequest) -> str:
+    """The ignore file that BuildKit will read: the request's, else the Dockerfile's own, else the context's."""
+    if request.ignore is not None:
+        return request.ignore
+    candidates = [request.context / ".dockerignore"]
+    if request.dockerfile_path is not None:
+        candidates.insert(0, request.dockerfile_path.with_name(request.dockerfile_path.name + ".dockerignore"))
+    for candidate in candidates:
+        try:
+            return candidate.read_text(errors="surrogateescape")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InvalidInputError(f"{candidate}: can't be read: {error.strerror}") from None
+    return ""
+
+
+def _written(request: BuildRequest) -> Iterator[str]:
+    places = [(f"build argument {key}", text) for key, text in request.build_args.items()]
+    places += [(f"label {key}", f"{key}={text}") for key, text in request.labels.items()]
+    for key, value in (("entrypoint", request.entrypoint), ("cmd", request.cmd)):
+        if value is not None:
+            places.append((key, value if isinstance(value, str) else "\n".join(value)))
+    lines = request.dockerfile.splitlines()
+    for name, value in request.secrets.items():
+        if not value.sensitive:
+            continue
+        found = [data for data in patterns(value) if len(data) >= _MIN_WRITTEN]
+        for place, text in places:
+            if any(data in text.encode("utf-8", "surrogateescape") for data in found):
+                yield f"the value of secret {name!r} is in the {place}, which ships; mount the secret instead"
+        whole = request.dockerfile.encode("utf-8", "surrogateescape")
+        if any(data in whole for data in found):
+            encoded = [line.encode("utf-8", "surrogateescape") for line in lines]
+            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in found)), None)
+            yield f"{request.place(line)}: the value of secret {name!r} is written in the Dockerfile, which ships in the history; mount it instead"

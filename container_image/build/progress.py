@@ -1,0 +1,154 @@
+"""BuildKit's `--progress=rawjson` as events, redacted, in the words of the Dockerfile's author."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from container_image.build.redact import Redactor
+from container_image.build.request import BuildEvent, BuildWarning
+
+_TAIL = 40
+_LINE = re.compile(r"^\S+:(\d+)$")
+_PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTALL)
+
+
+@dataclass
+class Progress:
+    """Reads lines of rawjson, and what else buildx writes to stderr.
+
+    After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
+    """
+
+    redactor: Redactor
+    plain: Callable[[str], str]
+    warnings: list[BuildWarning] = field(default_factory=list)
+    failed_step: str | None = None
+    tail: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    error_line: int | None = None
+    _steps: dict[str, str] = field(default_factory=dict)
+    _states: dict[str, str] = field(default_factory=dict)
+    _logs: dict[str, list[str]] = field(default_factory=dict)
+    _printed: set[tuple[str, str]] = field(default_factory=set)
+
+    def feed(self, line: bytes) -> Iterator[BuildEvent]:
+        """The events of one line."""
+        try:
+            record = json.loads(line) if line.startswith(b"{") else None
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            yield from self._message(line)
+            return
+        for vertex in _objects(record, "vertexes"):
+            yield from self._vertex(vertex)
+        for log in _objects(record, "logs"):
+            yield from self._log(log)
+        for warning in _objects(record, "warnings"):
+            text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
+            step = self._steps.get(str(warning.get("vertex")), "")
+            self.warnings.append(BuildWarning("buildkit-check", text, None, step or None))
+            yield BuildEvent("warning", step, text)
+
+    @property
+    def error(self) -> str:
+        """BuildKit's own last word on a failure."""
+        errors = [text for text in self.messages if text.startswith("ERROR: ")]
+        text = errors[-1] if errors else (self.messages[-1] if self.messages else "buildx gave no reason")
+        for prefix in ("ERROR: ", "failed to build: ", "failed to solve: "):
+            text = text.removeprefix(prefix)
+        return text
+
+    @property
+    def parse_error(self) -> tuple[int, str] | None:
+        """The line and reason, when the Dockerfile can't be parsed."""
+        match = _PARSE_ERROR.search(self.error)
+        return (int(match[1]), match[2]) if match else None
+
+    def _message(self, line: bytes) -> Iterator[BuildEvent]:
+        text = self._clean(line.decode("utf-8", "replace").rstrip("\r\n"))
+        match = _LINE.match(text)
+        if match:
+            self.error_line = int(match[1])
+        if text:
+            self.messages.append(text)
+            yield BuildEvent("message", "", text)
+
+    def _vertex(self, vertex: Mapping[str, object]) -> Iterator[BuildEvent]:
+        key = str(vertex.get("digest"))
+        name = self._clean(str(vertex.get("name") or ""))
+        self._steps[key] = name
+        state = self._states.get(key)
+        error = vertex.get("error")
+        if vertex.get("started") and state is None:
+            self._states[key] = "started"
+            yield BuildEvent("started", name)
+        if not vertex.get("completed") or state in ("done", "failed"):
+            return
+        yield from self._emit(key, name, self.redactor.flush(key))
+        if error:
+            self._states[key] = "failed"
+            # A step that was cancelled because another failed is not the one to show.
+            if self.failed_step is None and "context canceled" not in str(error):
+                self.failed_step = name
+                self.tail = self._logs.get(key, [])[-_TAIL:]
+            yield BuildEvent("failed", name, self._clean(str(error)))
+        elif vertex.get("cached"):
+            self._states[key] = "done"
+            yield BuildEvent("cached", name)
+        else:
+            self._states[key] = "done"
+            yield BuildEvent("done", name, seconds=_seconds(vertex))
+
+    def _log(self, log: Mapping[str, object]) -> Iterator[BuildEvent]:
+        key = str(log.get("vertex"))
+        name = self._steps.get(key, "")
+        # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
+        yield from self._emit(key, name, self.redactor.feed(key, _decoded(log.get("data"))))
+
+    def _emit(self, key: str, name: str, data: bytes) -> Iterator[BuildEvent]:
+        for secret in sorted(self.redactor.seen):
+            if (secret, key) not in self._printed and f"[{secret}]".encode() in data:
+                self._printed.add((secret, key))
+                self.warnings.append(
+                    BuildWarning(
+                        "secret-in-log",
+                        f"a step printed the secret {secret}; whoever reads the builder's log can read it",
+                        secret,
+                        name,
+                    )
+                )
+        if data:
+            text = self.plain(data.decode("utf-8", "replace"))
+            self._logs.setdefault(key, []).extend(text.splitlines())
+            yield BuildEvent("log", name, text)
+
+    def _clean(self, text: str) -> str:
+        return self.plain(self.redactor.text(text))
+
+
+def _objects(record: Mapping[str, object], key: str) -> list[dict[str, object]]:
+    value = record.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _decoded(value: object) -> bytes:
+    try:
+        return base64.b64decode(value) if isinstance(value, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _seconds(vertex: Mapping[str, object]) -> float | None:
+    try:
+        # Nanoseconds are more digits than Python 3.10 reads.
+        times = [datetime.fromisoformat(str(vertex[key])[:19]) for key in ("started", "completed")]
+    except (KeyError, ValueError):
+        return None
+    return (times[1] - times[0]).total_seconds()

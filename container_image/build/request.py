@@ -1,0 +1,83 @@
+"""What a build is asked to do, as plain data, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from container_image.secrets import SecretValue
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One build.
+
+    `dockerfile` is the text; messages name it `file` and add `line_offset` to its lines, for a Dockerfile that is a
+    string in a Python file. `ignore` is the text of the ignore file that BuildKit is to use; None means Docker's own
+    rules for `dockerfile_path`. `secret_files` are the files that secrets come from, `secret_variables` the
+    environment variables, which no child process inherits.
+    """
+
+    dockerfile: str
+    context: Path
+    file: str = "Dockerfile"
+    line_offset: int = 0
+    dockerfile_path: Path | None = None
+    ignore: str | None = None
+    secrets: Mapping[str, SecretValue] = field(default_factory=dict)
+    secret_files: Mapping[str, Path] = field(default_factory=dict)
+    secret_variables: frozenset[str] = frozenset()
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    registries: Mapping[str, tuple[str, SecretValue]] = field(default_factory=dict)
+    target: str | None = None
+    platforms: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    build_contexts: Mapping[str, str] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
+    network: str | None = None
+    builder: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+    compression: str = "gzip"
+    force_compression: bool = False
+    entrypoint: str | list[str] | None = None
+    cmd: str | list[str] | None = None
+    allow_unused: bool = False
+    secret_tmpdir: Path | None = None
+    keep_history: bool = False
+
+    def place(self, line: int | None) -> str:
+        """`file:line` of a line of the Dockerfile, for a message."""
+        return self.file if line is None else f"{self.file}:{line + self.line_offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildWarning:
+    """Something a build did that is worth knowing: a step that printed a secret, a check of BuildKit's."""
+
+    code: str
+    message: str
+    secret: str | None = None
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEvent:
+    """Progress. `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took."""
+
+    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message"]
+    step: str
+    text: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What BuildKit made: the digest, and what the digest is of."""
+
+    digest: str
+    digest_kind: Literal["index", "manifest", "config"]
+    warnings: tuple[BuildWarning, ...]
