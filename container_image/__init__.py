@@ -1,0 +1,69 @@
+"""Declare a custom container image and its build secrets, build it, and get evidence that no secret stayed in it."""
+
+from container_image.audit import (
+    AcceptedUnread,
+    AuditEvent,
+    AuditPolicy,
+    AuditReport,
+    AuditWarning,
+    Finding,
+    SourceMap,
+    Verdict,
+    audit,
+)
+from container_image.build import BuildEvent
+from container_image.dockerfile import DockerfileParser
+from container_image.dockerignore import DEFAULT_DOCKERIGNORE_PATTERNS
+from container_image.errors import (
+    AuditFailedError,
+    AuditIncompleteError,
+    BuildError,
+    ContainerImageError,
+    DigestMismatchError,
+    DockerfileError,
+    EngineError,
+    ImageNotFoundError,
+    ImageReadError,
+    InvalidInputError,
+    OutputError,
+    PreflightError,
+    SecretLeakError,
+    SecretSourceError,
+    UnknownReferenceError,
+)
+from container_image.image import BuiltImage, ContainerImage
+from container_image.secrets import Secret, SecretValue
+
+__all__ = [
+    "DEFAULT_DOCKERIGNORE_PATTERNS",
+    "AcceptedUnread",
+    "AuditEvent",
+    "AuditFailedError",
+    "AuditIncompleteError",
+    "AuditPolicy",
+    "AuditReport",
+    "AuditWarning",
+    "BuildError",
+    "BuildEvent",
+    "BuiltImage",
+    "ContainerImage",
+    "ContainerImageError",
+    "DigestMismatchError",
+    "DockerfileError",
+    "DockerfileParser",
+    "EngineError",
+    "Finding",
+    "ImageNotFoundError",
+    "ImageReadError",
+    "InvalidInputError",
+    "OutputError",
+    "PreflightError",
+    "Secret",
+    "SecretLeakError",
+    "SecretSourceError",
+    "SecretValue",
+    "SourceMap",
+    "UnknownReferenceError",
+    "Verdict",
+    "audit",
+]

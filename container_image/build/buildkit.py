@@ -100,7 +100,11 @@ def check_build(request: BuildRequest) -> list[str]:
 
 @contextlib.contextmanager
 def _prepare(request: BuildRequest, directory: Path) -> Iterator[_Prepared]:
-    dockerfile = parse(request.dockerfile)
+    try:
+        dockerfile = parse(request.dockerfile)
+    except DockerfileError as error:
+        reason = str(error).removeprefix(f"line {error.line}: ")
+        raise DockerfileError(f"{request.place(error.line)}: {reason}", error.line) from None
     if not dockerfile.stages:
         raise DockerfileError(f"{request.place(1)}: the Dockerfile has no FROM; begin a stage with FROM IMAGE", 1)
     ids = tagged_ids(keys.build_key(), request.secrets)

@@ -1,0 +1,352 @@
+"""What users declare: a container image, its build secrets, and how it is built. The library's front door."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from typing_extensions import Self
+
+from container_image.audit import AuditEvent, AuditPolicy
+from container_image.build import BuildEvent, BuildRequest, check_build
+from container_image.declared import caller, literal_offset
+from container_image.dockerfile import DockerfileParser, parse
+from container_image.dockerignore import load_patterns, regexes, to_docker
+from container_image.errors import DockerfileError, InvalidInputError
+from container_image.gate import BuiltImage, build_through
+from container_image.secrets import Secret, SecretValue, as_secret, resolve_secrets
+
+__all__ = ["BuiltImage", "ContainerImage"]
+
+_REFUSALS = {
+    "dockerfile": (
+        "Invalid dockerfile: Dockerfile is required.\n"
+        "Either use ContainerImage.from_dockerfile_str() or ContainerImage.from_dockerfile() to create a container image."
+    ),
+    "registries": "Username and password are required for each registry",
+}
+_BUILDERS = ("depot", "service", "worker")
+_DEPRECATED_BUILDERS = ("service", "worker")
+
+
+class ContainerImage(BaseModel):
+    """A custom image: a Dockerfile, and what its build needs.
+
+    A drop-in for `fal.ContainerImage`, with the same fields, meanings and refusals, that builds locally:
+
+    >>> image = ContainerImage.from_dockerfile_str("FROM scratch", secrets={"TOKEN": Secret.from_env("TOKEN")})
+    >>> image.secrets
+    {'TOKEN': Secret(variable TOKEN)}
+
+    `secrets` maps an id to a `Secret`, or to a literal as a string. `context_dir` is the build context, filtered by
+    `dockerignore`, else by the file at `dockerignore_path`, else by the context's `.dockerignore`, else by the default
+    patterns; these are gitignore-style. `entrypoint` and `cmd` replace the Dockerfile's; `compression` and
+    `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`. `builder` and
+    `use_isolate` have no effect on a local build: they are kept for fal, and the buildx builder is `build(builder=…)`.
+
+    A refused declaration raises pydantic's ValidationError, a ValueError, which never holds a value that was given.
+    """
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True, validate_assignment=True, arbitrary_types_allowed=True, extra="forbid"
+    )
+
+    dockerfile_str: str
+    build_args: dict[str, str] = Field(default_factory=dict)
+    registries: dict[str, dict[str, str]] = Field(default_factory=dict, repr=False)
+    builder: str | None = None
+    compression: str = "gzip"
+    force_compression: bool = False
+    secrets: dict[str, str | Secret | SecretValue] = Field(default_factory=dict, repr=False)
+    entrypoint: Any = None
+    cmd: Any = None
+    use_isolate: Any = None
+    context_dir: str | os.PathLike[str] = Field(default_factory=Path.cwd)
+    dockerignore: list[str] | None = None
+    dockerignore_path: str | os.PathLike[str] | None = None
+    target: str | None = None
+    platforms: list[str] = Field(default_factory=list)
+    ssh: list[str] = Field(default_factory=list)
+    labels: dict[str, str] = Field(default_factory=dict)
+    build_contexts: dict[str, str] = Field(default_factory=dict)
+    cache_from: list[str] = Field(default_factory=list)
+
+    _dockerignore: list[str] = PrivateAttr(default_factory=list)
+    _patterns: list[str] = PrivateAttr(default_factory=list)
+    _file: str = PrivateAttr(default="Dockerfile")
+    _line_offset: int = PrivateAttr(default=0)
+
+    def __init__(self, dockerfile_str: str = "", **fields: Any) -> None:
+        try:
+            super().__init__(dockerfile_str=dockerfile_str, **fields)
+        except ValueError as error:
+            # pydantic's own error keeps every input, and with it the secrets.
+            raise _without_inputs(error) from None
+        file = caller()
+        offset = literal_offset(file, dockerfile_str) if file is not None else None
+        if file is not None and offset is not None:
+            self._file, self._line_offset = _relative(file), offset
+
+    @classmethod
+    def from_dockerfile_str(cls, text: str, **kwargs: Any) -> Self:
+        """An image from a Dockerfile's text."""
+        return cls(dockerfile_str=text, **kwargs)
+
+    @classmethod
+    def from_dockerfile(cls, path: str | os.PathLike[str], **kwargs: Any) -> Self:
+        """An image from a Dockerfile."""
+        image = cls(dockerfile_str=Path(path).read_text(encoding="utf-8"), **kwargs)
+        image._file, image._line_offset = str(path), 0
+        return image
+
+    @field_validator("dockerfile_str")
+    @classmethod
+    def _has_text(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError(_REFUSALS["dockerfile"])
+        return text
+
+    @field_validator("registries")
+    @classmethod
+    def _has_logins(cls, registries: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        if any("username" not in login or "password" not in login for login in registries.values()):
+            raise ValueError(_REFUSALS["registries"])
+        return registries
+
+    @field_validator("builder")
+    @classmethod
+    def _is_builder(cls, builder: str | None) -> str | None:
+        if builder and builder not in _BUILDERS:
+            raise ValueError(f"Invalid builder: {builder}, must be one of {set(_BUILDERS)}")
+        return builder
+
+    @field_validator("entrypoint", "cmd")
+    @classmethod
+    def _is_command(cls, value: object, info: Any) -> object:
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            return value
+        raise ValueError(f"{info.field_name} must be a string or list of strings.")
+
+    @field_validator("use_isolate")
+    @classmethod
+    def _is_bool(cls, value: object) -> object:
+        if value is not None and not isinstance(value, bool):
+            raise ValueError("use_isolate must be a bool.")
+        return value
+
+    @model_validator(mode="after")
+    def _load_ignore_rules(self) -> Self:
+        patterns = load_patterns(self.context_dir, self.dockerignore, self.dockerignore_path)
+        self._patterns, self._dockerignore = patterns, regexes(patterns)
+        return self
+
+    def model_post_init(self, context: object, /) -> None:
+        """Warns of a builder that is no more, as fal does."""
+        if self.builder in _DEPRECATED_BUILDERS:
+            prefix = "\033[1;33mWarning:\033[0m" if sys.stderr.isatty() else "Warning:"
+            print(
+                f"{prefix} builder='{self.builder}' is deprecated and has been removed. All builds now use Depot. "
+                "You can safely remove the builder parameter or set builder='depot'.",
+                file=sys.stderr,
+            )
+
+    def __repr_args__(self) -> Any:
+        """Build arguments and labels by name only: theirs are values too."""
+        for name in ("dockerfile_str", "context_dir", "target", "platforms"):
+            yield name, getattr(self, name)
+        for name in ("build_args", "labels", "secrets", "registries"):
+            yield name, sorted(getattr(self, name))
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """What pickling keeps: everything but secrets and registries."""
+        state = dict(super().__getstate__())
+        state["__dict__"] = {**state["__dict__"], "secrets": {}, "registries": {}}
+        return state
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__["secrets"], copied.__dict__["registries"] = self.secrets, self.registries
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        # A SecretValue refuses to be copied, so secrets are shared.
+        memo = {} if memo is None else memo
+        memo.update({id(value): value for value in self.secrets.values()})
+        copied = self.__copy__()
+        copied.__dict__.update({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
+        return copied
+
+    def to_dict(self, *, resolve: bool = False) -> dict[str, Any]:
+        """What fal's builder takes, under its keys: literals as given, references as `"$NAME"`.
+
+        Raises:
+            InvalidInputError: a secret from another source, unless `resolve` reads it.
+        """
+        image: dict[str, Any] = {
+            "dockerfile_str": self.dockerfile_str,
+            "build_args": self.build_args,
+            "registries": self.registries,
+            "builder": self.builder,
+            "compression": self.compression,
+            "force_compression": self.force_compression,
+            "secrets": {name: _as_text(name, secret, resolve) for name, secret in self.secrets.items()},
+            "docker_context_dir": str(self.context_dir),
+            "docker_files_list": self.get_copy_add_sources(),
+            "docker_ignore": self._dockerignore,
+        }
+        optional = {"entrypoint": self.entrypoint, "cmd": self.cmd, "use_isolate": self.use_isolate}
+        return image | {key: value for key, value in optional.items() if value is not None}
+
+    def get_copy_add_sources(self) -> list[str]:
+        """The context paths and patterns that COPY and ADD name; the file system is not looked at."""
+        return DockerfileParser(self.dockerfile_str).parse_copy_add_sources()
+
+    def add_dockerignore(
+        self, patterns: list[str] | None = None, path: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Replaces the ignore rules, by exactly one of gitignore-style patterns and a file of them."""
+        if patterns is not None and path is not None:
+            raise ValueError("Cannot specify both 'patterns' and 'path'. Please provide only one.")
+        if patterns is None and path is None:
+            raise ValueError("Must specify either 'patterns' or 'path'. Please provide one of them.")
+        self._patterns = load_patterns(None, patterns, path)
+        self._dockerignore = regexes(self._patterns)
+
+    def build(
+        self,
+        *,
+        tags: Sequence[str] = (),
+        policy: AuditPolicy | None = None,
+        no_audit: bool = False,
+        on_event: Callable[[BuildEvent | AuditEvent], None] | None = None,
+        **options: Any,
+    ) -> BuiltImage:
+        """Builds the image, audits it, and gives it its tags if no secret stayed in it.
+
+        `options` are those of `request`. Progress goes to `on_event`; nothing is printed.
+
+        Raises:
+            SecretLeakError: a secret is in the image; carries the report. Nothing is tagged.
+            AuditIncompleteError: something could not be read or searched for; likewise.
+            PreflightError, SecretSourceError, DockerfileError: the build must not start; no step ran.
+            BuildError: a step failed.
+            EngineError: no engine answers, or it is too old.
+        """
+        return build_through(
+            self.request(**options), tags=tags, policy=policy or AuditPolicy(), no_audit=no_audit, on_event=on_event
+        )
+
+    def check(self, **options: Any) -> list[str]:
+        """What can be said before building: BuildKit's own checks, one message each.
+
+        Raises:
+            PreflightError: the build would fail, or a value would ship as written.
+        """
+        return check_build(self.request(**options))
+
+    def request(
+        self,
+        *,
+        secrets: Mapping[str, str | Secret | SecretValue] | None = None,
+        builder: str | None = None,
+        network: str | None = None,
+        no_cache: bool = False,
+        pull: bool = False,
+        allow_unused: bool = False,
+        secret_tmpdir: str | os.PathLike[str] | None = None,
+        keep_history: bool = False,
+    ) -> BuildRequest:
+        """The declaration with every secret read. `secrets` replaces declared ones of the same ids, or adds to them.
+
+        `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
+        anonymous memory; `keep_history` leaves the builder's record of the build.
+        """
+        declared = {**self.secrets, **(secrets or {})}
+        self._refuse_lost_override()
+        values = resolve_secrets(declared)
+        sources = {name: value for name, value in declared.items() if isinstance(value, Secret)}
+        logins = {
+            host: (login["username"], SecretValue(f"registry:{host}", login["password"].encode()))
+            for host, login in self.registries.items()
+        }
+        return BuildRequest(
+            dockerfile=self.dockerfile_str,
+            context=Path(self.context_dir).expanduser(),
+            file=self._file,
+            line_offset=self._line_offset,
+            ignore=to_docker(self._patterns),
+            secrets=values,
+            secret_files={name: source.path for name, source in sources.items() if source.path is not None},
+            secret_variables=frozenset(source.variable for source in sources.values() if source.variable),
+            build_args=self.build_args,
+            labels=self.labels,
+            registries=logins,
+            target=self.target,
+            platforms=tuple(self.platforms),
+            ssh=tuple(self.ssh),
+            build_contexts=self.build_contexts,
+            cache_from=tuple(self.cache_from),
+            network=network,
+            builder=builder,
+            no_cache=no_cache,
+            pull=pull,
+            compression=self.compression,
+            force_compression=self.force_compression,
+            entrypoint=self.entrypoint,
+            cmd=self.cmd,
+            allow_unused=allow_unused,
+            secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
+            keep_history=keep_history,
+        )
+
+    def _refuse_lost_override(self) -> None:
+        """An entrypoint or cmd is written behind the last stage, so that is the stage to build."""
+        if self.target is None or (self.entrypoint is None and self.cmd is None):
+            return
+        try:
+            last = parse(self.dockerfile_str).stages[-1]
+        except (DockerfileError, IndexError):
+            return
+        if self.target not in (last.name, str(last.index)):
+            raise InvalidInputError(f"entrypoint and cmd apply to the last stage, and the target is {self.target!r}")
+
+
+def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> str:
+    if isinstance(secret, str):
+        return secret
+    if isinstance(secret, Secret):
+        if secret.kind != "value" and not resolve:
+            raise InvalidInputError(f"secret {name!r} comes from {secret.source}; to_dict(resolve=True) reads it")
+        secret = as_secret(secret).resolve(name)
+    return secret.reveal().decode("utf-8", "surrogateescape")
+
+
+def _relative(file: str) -> str:
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def _without_inputs(error: ValueError) -> ValueError:
+    """pydantic's error with its messages and places, and none of the values that were given."""
+    from pydantic import ValidationError  # the name is needed here alone
+    from pydantic_core import InitErrorDetails, PydanticCustomError
+
+    if not isinstance(error, ValidationError):
+        return error
+    details: list[InitErrorDetails] = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        message = str(item["msg"]).removeprefix("Value error, ")
+        place = tuple(part for part in item["loc"] if part in ContainerImage.model_fields or isinstance(part, int))
+        details.append(
+            {"type": PydanticCustomError("refused", "{message}", {"message": message}), "loc": place, "input": None}
+        )
+    return ValidationError.from_exception_data(error.title, details, hide_input=True)
