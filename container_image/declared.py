@@ -6,7 +6,7 @@ import ast
 import inspect
 from pathlib import Path
 
-_PACKAGES = (str(Path(__file__).parent), "pydantic")
+_PACKAGE = str(Path(__file__).parent)
 
 
 def caller() -> str | None:
@@ -15,7 +15,7 @@ def caller() -> str | None:
     while frame is not None:
         name = frame.f_code.co_filename
         module = str(frame.f_globals.get("__name__", ""))
-        if not name.startswith(_PACKAGES[0]) and not module.startswith("pydantic"):
+        if not name.startswith(_PACKAGE) and not module.startswith("pydantic"):
             return name if Path(name).is_file() else None
         frame = frame.f_back
     return None
@@ -29,15 +29,16 @@ def literal_offset(file: str, text: str) -> int | None:
     except (OSError, SyntaxError, ValueError):
         return None
     lines = source.splitlines()
-    places = {
-        node.lineno - 1
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value == text and _is_plain(lines, node)
-    }
-    return places.pop() if len(places) == 1 else None
+    places = [
+        _first_line(lines, node) for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == text
+    ]
+    return places[0] if len(places) == 1 else None
 
 
-def _is_plain(lines: list[str], node: ast.Constant) -> bool:
-    """Whether each line of the literal is one line of the file: not so with escapes and joined literals."""
-    end = node.end_lineno or node.lineno
-    return isinstance(node.value, str) and node.value.count("\n") == end - node.lineno and bool(lines)
+def _first_line(lines: list[str], node: ast.Constant) -> int | None:
+    """The lines before the literal's first, if each of its lines is one line of the file: not so with joined ones."""
+    spanned = (node.end_lineno or node.lineno) - node.lineno
+    extra = spanned - str(node.value).count("\n")
+    if extra == 1 and lines[node.lineno - 1].endswith("\\"):
+        return node.lineno
+    return node.lineno - 1 if extra == 0 else None

@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
 from container_image.audit import AuditEvent, AuditPolicy
@@ -62,7 +72,7 @@ class ContainerImage(BaseModel):
     builder: str | None = None
     compression: str = "gzip"
     force_compression: bool = False
-    secrets: dict[str, str | Secret | SecretValue] = Field(default_factory=dict, repr=False)
+    secrets: dict[str, str | InstanceOf[Secret] | InstanceOf[SecretValue]] = Field(default_factory=dict, repr=False)
     entrypoint: Any = None
     cmd: Any = None
     use_isolate: Any = None
@@ -80,6 +90,7 @@ class ContainerImage(BaseModel):
     _patterns: list[str] = PrivateAttr(default_factory=list)
     _file: str = PrivateAttr(default="Dockerfile")
     _line_offset: int = PrivateAttr(default=0)
+    _dockerfile_path: Path | None = PrivateAttr(default=None)
 
     def __init__(self, dockerfile_str: str = "", **fields: Any) -> None:
         try:
@@ -219,6 +230,10 @@ class ContainerImage(BaseModel):
         self._patterns = load_patterns(None, patterns, path)
         self._dockerignore = regexes(self._patterns)
 
+    def use_docker_ignore_rules(self, dockerfile: Path) -> None:
+        """Leaves the context to Docker's own rules: `<Dockerfile>.dockerignore`, else the context's `.dockerignore`."""
+        self._dockerfile_path = dockerfile
+
     def build(
         self,
         *,
@@ -281,7 +296,8 @@ class ContainerImage(BaseModel):
             context=Path(self.context_dir).expanduser(),
             file=self._file,
             line_offset=self._line_offset,
-            ignore=to_docker(self._patterns),
+            dockerfile_path=self._dockerfile_path,
+            ignore=to_docker(self._patterns) if self._dockerfile_path is None else None,
             secrets=values,
             secret_files={name: source.path for name, source in sources.items() if source.path is not None},
             secret_variables=frozenset(source.variable for source in sources.values() if source.variable),
@@ -338,15 +354,11 @@ def _relative(file: str) -> str:
 def _without_inputs(error: ValueError) -> ValueError:
     """pydantic's error with its messages and places, and none of the values that were given."""
     from pydantic import ValidationError  # the name is needed here alone
-    from pydantic_core import InitErrorDetails, PydanticCustomError
-
     if not isinstance(error, ValidationError):
         return error
     details: list[InitErrorDetails] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         message = str(item["msg"]).removeprefix("Value error, ")
-        place = tuple(part for part in item["loc"] if part in ContainerImage.model_fields or isinstance(part, int))
-        details.append(
-            {"type": PydanticCustomError("refused", "{message}", {"message": message}), "loc": place, "input": None}
-        )
+        refusal = PydanticCustomError("refused", "{message}", {"message": message})
+        details.append({"type": refusal, "loc": item["loc"], "input": None})
     return ValidationError.from_exception_data(error.title, details, hide_input=True)
