@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from container_image.audit import AuditEvent, AuditPolicy, AuditReport, AuditWarning, SourceMap, Verdict, audit
-from container_image.build import BuildEvent, BuildRequest, run_build
-from container_image.build import client
+from container_image.build import BuildEvent, BuildRequest, client, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.secrets import SecretValue
 
@@ -99,7 +98,13 @@ def _require_clean(report: AuditReport) -> None:
             report,
         )
     if report.verdict is Verdict.INCOMPLETE:
-        unsearched = [row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted]
+        unsearched = [
+            row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
+        ]
         reasons = [f"{name} can't be searched for" for name in unsearched]
-        reasons += [f"{item.path or item.digest}: {item.reason}" for item in report.coverage.unread if not item.accepted]
-        raise AuditIncompleteError(f"the audit is incomplete, and the image was not tagged: {'; '.join(reasons)}", report)
+        reasons += [
+            f"{item.path or item.digest}: {item.reason}" for item in report.coverage.unread if not item.accepted
+        ]
+        raise AuditIncompleteError(
+            f"the audit is incomplete, and the image was not tagged: {'; '.join(reasons)}", report
+        )

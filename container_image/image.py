@@ -158,7 +158,7 @@ class ContainerImage(BaseModel):
         self._patterns, self._dockerignore = patterns, regexes(patterns)
         return self
 
-    def model_post_init(self, context: object, /) -> None:
+    def model_post_init(self, _context: object, /) -> None:
         """Warns of a builder that is no more, as fal does."""
         if self.builder in _DEPRECATED_BUILDERS:
             prefix = "\033[1;33mWarning:\033[0m" if sys.stderr.isatty() else "Warning:"
@@ -219,9 +219,7 @@ class ContainerImage(BaseModel):
         """The context paths and patterns that COPY and ADD name; the file system is not looked at."""
         return DockerfileParser(self.dockerfile_str).parse_copy_add_sources()
 
-    def add_dockerignore(
-        self, patterns: list[str] | None = None, path: str | os.PathLike[str] | None = None
-    ) -> None:
+    def add_dockerignore(self, patterns: list[str] | None = None, path: str | os.PathLike[str] | None = None) -> None:
         """Replaces the ignore rules, by exactly one of gitignore-style patterns and a file of them."""
         if patterns is not None and path is not None:
             raise ValueError("Cannot specify both 'patterns' and 'path'. Please provide only one.")
@@ -353,7 +351,6 @@ def _relative(file: str) -> str:
 
 def _without_inputs(error: ValueError) -> ValueError:
     """pydantic's error with its messages and places, and none of the values that were given."""
-    from pydantic import ValidationError  # the name is needed here alone
     if not isinstance(error, ValidationError):
         return error
     details: list[InitErrorDetails] = []

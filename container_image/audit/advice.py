@@ -7,13 +7,22 @@ import re
 from container_image.audit.report import State, Surface
 
 _BY_PATH = (
-    (r"\.dist-info/direct_url\.json$", "pip records the URL of a direct install, query included: install from an index"),
+    (
+        r"\.dist-info/direct_url\.json$",
+        "pip records the URL of a direct install, query included: install from an index",
+    ),
     (r"(^|/)\.git(/|$)|(^|/)\.git-credentials$", "git keeps a clone's URL: pass the token with a credential helper"),
     (r"(^|/)(\.cache/(pip|uv|pypoetry)|\.npm/_cacache|\.npm/_logs)/", "mount the tool's cache (`--mount=type=cache`)"),
-    (r"(^|/)(\.npmrc|\.yarnrc(\.yml)?)$", "mount it where the tool reads it (`--mount=type=secret,target=/root/.npmrc`)"),
+    (
+        r"(^|/)(\.npmrc|\.yarnrc(\.yml)?)$",
+        "mount it where the tool reads it (`--mount=type=secret,target=/root/.npmrc`)",
+    ),
     (r"(^|/)(\.netrc|pip\.conf|\.condarc)$", "mount it where the tool reads it (`--mount=type=secret,target=…`)"),
     (r"(^|/)\.docker/config\.json$", "mount it, and log out in the same step if the step logs in"),
-    (r"(^|/)(package-lock\.json|yarn\.lock|poetry\.lock|uv\.lock)$", "take the credential out of the URL in the lock file"),
+    (
+        r"(^|/)(package-lock\.json|yarn\.lock|poetry\.lock|uv\.lock)$",
+        "take the credential out of the URL in the lock file",
+    ),
     (r"\.(log|out)$|(^|/)\.\w*_history$|(^|/)var/log/", "don't let the step write a log, or drop it in the same RUN"),
 )
 
@@ -29,14 +38,12 @@ def advise(surface: Surface, instruction: str | None, path: str | None, state: S
         return "pass the value with `RUN --mount=type=secret`, not with ARG or in the instruction's text"
     if surface == "metadata":
         return "remove the value from the archive's own metadata and export the image again"
-    for pattern, sentence in _BY_PATH:
-        if path is not None and re.search(pattern, path):
-            break
-    else:
-        if keyword in ("COPY", "ADD"):
-            sentence = "exclude the file in .dockerignore"
-        else:
-            sentence = "read the mounted secret where it is needed, and write it nowhere"
+    sentence = "read the mounted secret where it is needed, and write it nowhere"
+    if keyword in ("COPY", "ADD"):
+        sentence = "exclude the file in .dockerignore"
+    known = [text for pattern, text in _BY_PATH if path is not None and re.search(pattern, path)]
+    if known:
+        sentence = known[0]
     if state in ("deleted", "overwritten"):
         sentence += "; a later layer hides it and does not remove it, so remove it in the step that wrote it"
     return sentence

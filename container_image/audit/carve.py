@@ -15,7 +15,7 @@ from typing import Protocol
 
 import lz4.frame
 import zstandard
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from container_image.audit.matcher import Magic
 
@@ -39,8 +39,15 @@ class Inflater(Protocol):
 
 
 ERRORS: tuple[type[Exception], ...] = (
-    igzip_lib.IsalError, zlib.error, OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, RuntimeError, ValueError
-)  # fmt: skip
+    isal_zlib.error,  # type: ignore[assignment]  # annotated as an instance
+    zlib.error,
+    OSError,
+    EOFError,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    RuntimeError,
+    ValueError,
+)
 """What the decompressors raise on broken input."""
 
 

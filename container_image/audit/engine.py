@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal, cast
+from typing import cast
 
 from container_image.audit import carve
 from container_image.audit.advice import advise
@@ -272,7 +272,7 @@ class _Reporter:
         if text is None:
             return None
         data = text.encode("utf-8", "surrogateescape")
-        hits = distinct(self._search(data), lambda target: "")
+        hits = distinct(self._search(data), lambda _target: "")
         for hit in sorted(hits, key=lambda hit: hit.run.start, reverse=True):
             data = data[: hit.run.start] + f"[{hit.run.target.secret}]".encode() + data[hit.run.stop :]
         return data.decode("utf-8", "backslashreplace")
@@ -290,18 +290,17 @@ class _Reporter:
         keyword = next((word for prefix, word in _CONFIG_KEYWORDS.items() if pointer.startswith(prefix)), None)
         for other, hits in pointed.items():
             entry = _HISTORY.match(other)
-            if entry and int(entry[1]) < len(recorded) and recorded[int(entry[1])].instruction.startswith(keyword or "?"):
-                if any(self._hunted.root_of(hit.run.target) == root for hit in hits):
-                    return "config", recorded[int(entry[1])]
+            step = recorded[int(entry[1])] if entry and int(entry[1]) < len(recorded) else None
+            same = any(self._hunted.root_of(hit.run.target) == root for hit in hits)
+            if step is not None and same and keyword and step.instruction.startswith(keyword):
+                return "config", step
         return "config", None
 
     def _layer_step(self, manifest: Manifest, layer: int) -> Step | None:
         if manifest.config is None:
             return None
         recorded = self._steps.get(manifest.digest, [])
-        filled = [
-            step for step, entry in zip(recorded, manifest.config.history, strict=True) if not entry.empty_layer
-        ]
+        filled = [step for step, entry in zip(recorded, manifest.config.history, strict=True) if not entry.empty_layer]
         return filled[layer] if len(filled) == len(manifest.layers) else None
 
     def _states(self, wanted: set[str]) -> dict[tuple[str, int, str], State]:
@@ -325,7 +324,7 @@ class _Reporter:
         self, place: _Place, secret: str, secret_version: int, form: str, via: tuple[str, ...], hits: list[Hit]
     ) -> Finding:
         best = max(hits, key=lambda hit: hit.run.fraction)
-        fraction: Literal[0.5, 0.75, 1.0] = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
+        fraction = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
         instruction = None if place.step is None else self.redact(place.step.instruction)
         line = None if place.step is None else place.step.line
         return Finding(

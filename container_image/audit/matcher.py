@@ -53,11 +53,14 @@ class Matcher:
         self.context = 4 * context + 4096
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
-            expressions=list(ids), ids=list(range(len(ids))), elements=len(ids), flags=[hyperscan.HS_FLAG_DOTALL] * len(ids)
+            expressions=list(ids),
+            ids=list(range(len(ids))),
+            elements=len(ids),
+            flags=[hyperscan.HS_FLAG_DOTALL] * len(ids),
         )
         self._scratch = hyperscan.Scratch(self._database)
 
-    def scan(self, data: bytes | memoryview) -> list[tuple[int, int]]:
+    def scan(self, data: memoryview) -> list[tuple[int, int]]:
         """Every match as (pattern number, start), in the order of their ends."""
         hits: list[tuple[int, int]] = []
         append = hits.append
@@ -66,7 +69,8 @@ class Matcher:
         def on_match(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
             append((number, to - lengths[number]))
 
-        self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)
+        # The binding takes any buffer; its annotations know str and bytes only.
+        self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)  # type: ignore[type-var]
         return hits
 
 

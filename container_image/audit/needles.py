@@ -242,9 +242,7 @@ def _common_length(expected: bytes, seen: bytes, *, forward: bool) -> int:
     return low
 
 
-def _differs_in_one(
-    target: Target, buffer: bytes, start: int, stop: int, left: int, right: int, before: bytes
-) -> bool:
+def _differs_in_one(target: Target, buffer: bytes, start: int, stop: int, left: int, right: int, before: bytes) -> bool:
     squeezed = target.squeezed
     first, last = len(before) - left, len(before) + right
     missing_left, missing_right = first, len(squeezed) - last

@@ -69,7 +69,8 @@ class Finding(_Record):
     """One place where a secret is: (secret, form, via, surface, platform, layer, path). `count` says how often.
 
     `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
-    containers that were opened on the way, outermost first; `line` is 1-based, in `file`.
+    containers that were opened on the way, outermost first; `line` is 1-based, in `file`;
+    `fraction` is 1.0, 0.75 or 0.5: the least part of the form that is there.
     """
 
     secret: str
@@ -77,7 +78,7 @@ class Finding(_Record):
     form: str
     via: tuple[str, ...] = ()
     match: Literal["full", "partial"]
-    fraction: Literal[0.5, 0.75, 1.0]
+    fraction: float
     surface: Surface
     platform: str | None = None
     digest: str | None = None

@@ -194,9 +194,7 @@ class StreamScanner:
         if len(self._via) >= limit:
             self._gaps.append(Gap(offset, f"max_depth ({limit}) reached"))
             return
-        scanner = StreamScanner(
-            self._budget, self._hits, self._gaps, via=(*self._via, kind), outer_offset=offset
-        )
+        scanner = StreamScanner(self._budget, self._hits, self._gaps, via=(*self._via, kind), outer_offset=offset)
         child = _Child(opening.make(), scanner, self._budget, offset, self._gaps)
         rest = self._buffer[begin:]
         child.feed(rest)

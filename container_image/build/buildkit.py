@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from container_image.build import client, key as keys
+from container_image.build import client
+from container_image.build import key as keys
 from container_image.build.handoff import handoff, private_directory
 from container_image.build.preflight import ignore_text, preflight
 from container_image.build.progress import Progress
@@ -61,7 +62,9 @@ def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = Non
             if configured is not None:
                 env["DOCKER_CONFIG"] = str(_link_config(directory / "docker", given.paths["config.json"]))
             mounts = [
-                f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items() if identifier != "config.json"
+                f"--secret=id={identifier},src={path}"
+                for identifier, path in given.paths.items()
+                if identifier != "config.json"
             ]
             arguments = [
                 *client.command(), "buildx", "build", "--progress=rawjson", f"--metadata-file={metadata}", *mounts,
@@ -117,7 +120,9 @@ def _prepare(request: BuildRequest, directory: Path) -> Iterator[_Prepared]:
     hidden = request.secret_variables | {keys.VARIABLE}
     env = {name: value for name, value in os.environ.items() if name not in hidden}
     env |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
-    yield _Prepared(path, ids, env, Redactor([*request.secrets.values(), *(login for _, login in request.registries.values())]))
+    yield _Prepared(
+        path, ids, env, Redactor([*request.secrets.values(), *(login for _, login in request.registries.values())])
+    )
 
 
 def _override(keyword: str, value: str | list[str] | None) -> str:
@@ -141,7 +146,9 @@ def _check_mounts(request: BuildRequest, prepared: _Prepared) -> None:
     found = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     mounted = [(str(item.get("name")), bool(item.get("required"))) for item in found]
     preflight(request, [(plain.get(name, name), required) for name, required in mounted])
-    loose = [name for name, _ in mounted if name not in plain and name in request.secrets and not RESERVED.fullmatch(name)]
+    loose = [
+        name for name, _ in mounted if name not in plain and name in request.secrets and not RESERVED.fullmatch(name)
+    ]
     if loose:
         raise PreflightError(
             [
@@ -195,7 +202,11 @@ def _output(request: BuildRequest, tag: str) -> list[str]:
 
 
 def _run(
-    arguments: Sequence[str], env: Mapping[str, str], descriptors: tuple[int, ...], progress: Progress, on_event: OnEvent | None
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    descriptors: tuple[int, ...],
+    progress: Progress,
+    on_event: OnEvent | None,
 ) -> int:
     process = subprocess.Popen(
         arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(env),

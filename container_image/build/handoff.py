@@ -113,7 +113,7 @@ def private_directory(parent: Path | None = None) -> Iterator[Path]:
 
 
 def _memory_directory() -> Path:
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
         if candidate and Path(candidate).is_dir() and os.access(candidate, os.W_OK | os.X_OK):
             return Path(candidate)
     return Path(tempfile.gettempdir())

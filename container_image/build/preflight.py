@@ -99,9 +99,9 @@ def ignore_text(request: BuildRequest) -> str:
 def _written(request: BuildRequest) -> Iterator[str]:
     places = [(f"build argument {key}", text) for key, text in request.build_args.items()]
     places += [(f"label {key}", f"{key}={text}") for key, text in request.labels.items()]
-    for key, value in (("entrypoint", request.entrypoint), ("cmd", request.cmd)):
-        if value is not None:
-            places.append((key, value if isinstance(value, str) else "\n".join(value)))
+    for key, words in (("entrypoint", request.entrypoint), ("cmd", request.cmd)):
+        if words is not None:
+            places.append((key, words if isinstance(words, str) else "\n".join(words)))
     lines = request.dockerfile.splitlines()
     for name, value in request.secrets.items():
         if not value.sensitive:

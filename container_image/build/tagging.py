@@ -27,9 +27,7 @@ def tag(key: bytes, value: SecretValue) -> str:
 
 def tagged_ids(key: bytes, secrets: Mapping[str, SecretValue]) -> dict[str, str]:
     """The id that each secret is mounted under."""
-    return {
-        name: name if RESERVED.fullmatch(name) else f"{name}-{tag(key, value)}" for name, value in secrets.items()
-    }
+    return {name: name if RESERVED.fullmatch(name) else f"{name}-{tag(key, value)}" for name, value in secrets.items()}
 
 
 def rewrite(text: str, ids: Mapping[str, str]) -> str:

@@ -17,7 +17,9 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 @click.command()
 @click.argument("reference", required=False)
 @secret_option
-@click.option("--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for.")
+@click.option(
+    "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
+)
 @click.option(
     "--fail-on", type=click.Choice(["leaked", "incomplete"]), default="incomplete", show_default=True,
     help="With `leaked`, an incomplete audit exits 0.",
@@ -48,7 +50,9 @@ def audit(
     paths = parse_reports(reports)
     given = parse_secrets(secrets)
     if not given:
-        raise InvalidInputError("no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc")
+        raise InvalidInputError(
+            "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc"
+        )
     report = run_audit(reference, given, policy=AuditPolicy(accept_unsearchable=accept_unsearchable))
     write_reports(report, form, paths)
     if report.verdict is Verdict.INCOMPLETE and fail_on == "leaked":

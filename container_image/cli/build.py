@@ -10,7 +10,14 @@ import click
 
 from container_image.audit import AuditPolicy
 from container_image.cli.display import Display
-from container_image.cli.options import Command, parse_reports, parse_secrets, report_options, secret_option, write_reports
+from container_image.cli.options import (
+    Command,
+    parse_reports,
+    parse_secrets,
+    report_options,
+    secret_option,
+    write_reports,
+)
 from container_image.cli.target import from_context, is_declaration, load_declaration
 from container_image.errors import AuditFailedError, InvalidInputError
 from container_image.image import ContainerImage
@@ -42,7 +49,9 @@ def _build_options(function: Command) -> Command:
 
 @click.command()
 @click.argument("target")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="A name for the image, once it is clean.")
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="A name for the image, once it is clean."
+)
 @_build_options
 @click.option("--no-audit", is_flag=True, help="Tag the image without searching it.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and the digest alone on stdout.")

@@ -38,7 +38,12 @@ def report_options(function: Command) -> Command:
         "--report", "reports", multiple=True, metavar="FORMAT=PATH", help=f"Also write a report: {', '.join(FORMATS)}."
     )(function)
     return click.option(
-        "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The format on stdout."
+        "--format",
+        "form",
+        type=click.Choice(list(FORMATS)),
+        default="text",
+        show_default=True,
+        help="The format on stdout.",
     )(function)
 
 
@@ -94,7 +99,11 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
             raise InvalidInputError(f"--report {text}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}")
         target = Path(path)
         directory = target.parent
-        if target.is_dir() or not directory.is_dir() or not os.access(target if target.exists() else directory, os.W_OK):
+        if (
+            target.is_dir()
+            or not directory.is_dir()
+            or not os.access(target if target.exists() else directory, os.W_OK)
+        ):
             raise OutputError(f"--report {text}: {path} can't be written; name a file in a directory that can")
         reports.append((form, target))
     return reports

@@ -46,7 +46,9 @@ def load_declaration(target: str) -> ContainerImage:
     except ModuleNotFoundError as error:
         raise InvalidInputError(f"{target}: there is no module {error.name}") from None
     except Exception as error:
-        raise InvalidInputError(f"{target}: importing {path} failed with {type(error).__name__}; run it to see why") from None
+        raise InvalidInputError(
+            f"{target}: importing {path} failed with {type(error).__name__}; run it to see why"
+        ) from None
     finally:
         sys.path.pop(0)
     image = getattr(module, name, None)

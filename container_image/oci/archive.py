@@ -1,4 +1,4 @@
-"""Images in tar archives: what `docker save` writes, in both its layouts, and OCI archives; also straight from a stream."""
+"""Images in tar archives: what `docker save` writes, in both its layouts, and OCI archives, from files and streams."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def members(file: IO[bytes], name: str) -> Iterator[Blob]:
                 digest = f"{match[1]}:{match[2]}" if match else None
                 content = archive.extractfile(member)
                 if content is not None:
-                    yield Blob(digest, posixpath.normpath(member.name), _pieces(content, member.size, name, member.name))
+                    yield Blob(
+                        digest, posixpath.normpath(member.name), _pieces(content, member.size, name, member.name)
+                    )
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ImageReadError(f"{name}: truncated or not a tar archive ({error}); export the image again") from None
 
@@ -116,7 +118,9 @@ def _find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, ob
     if "index.json" in documents:
         return pick(children(read_document(documents, "index.json")), select, str(path)), None
     if "manifest.json" not in documents:
-        raise ImageReadError(f"{path}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json")
+        raise ImageReadError(
+            f"{path}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json"
+        )
     entries = [entry for entry in _entries(documents["manifest.json"]) if _selected(entry, select)]
     if not entries:
         raise ImageNotFoundError(f"{path}: no image {select!r} in the archive")
@@ -151,8 +155,12 @@ def pick(descriptors: list[Descriptor], select: str | None, where: str) -> Descr
         return chosen[0]
     distinct = list(dict.fromkeys(item.digest for item in descriptors))
     if len(distinct) != 1:
-        tags = ", ".join(filter(None, (dict(item.annotations).get("org.opencontainers.image.ref.name") for item in descriptors)))
-        raise ImageNotFoundError(f"{where}: {len(distinct)} images in index.json ({tags or 'untagged'}); name one of them")
+        tags = ", ".join(
+            filter(None, (dict(item.annotations).get("org.opencontainers.image.ref.name") for item in descriptors))
+        )
+        raise ImageNotFoundError(
+            f"{where}: {len(distinct)} images in index.json ({tags or 'untagged'}); name one of them"
+        )
     return descriptors[0]
 
 

@@ -14,7 +14,18 @@ import requests
 
 from container_image.errors import EngineError, ImageNotFoundError, ImageReadError
 from container_image.oci.archive import members
-from container_image.oci.model import CHUNK, INDEX_TYPES, Blob, Descriptor, DigestKind, Image, Manifest, assemble, parse_config, read_document
+from container_image.oci.model import (
+    CHUNK,
+    INDEX_TYPES,
+    Blob,
+    Descriptor,
+    DigestKind,
+    Image,
+    Manifest,
+    assemble,
+    parse_config,
+    read_document,
+)
 
 _TIMEOUT = 600
 
@@ -57,7 +68,7 @@ class DaemonSource:
         self.reference = reference
         self._client = connect()
         try:
-            self._attributes = self._client.api.inspect_image(name)
+            self._attributes = self._client.api.inspect_image(name)  # type: ignore[no-untyped-call]
         except docker.errors.ImageNotFound:
             raise ImageNotFoundError(
                 f"no image {name!r} in the daemon; build or pull it, or audit docker://{name} in its registry"

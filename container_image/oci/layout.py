@@ -7,7 +7,17 @@ from pathlib import Path
 
 from container_image.errors import ImageReadError
 from container_image.oci.archive import pick
-from container_image.oci.model import CHUNK, INDEX_TYPES, Blob, Descriptor, DigestKind, Image, assemble, children, read_document
+from container_image.oci.model import (
+    CHUNK,
+    INDEX_TYPES,
+    Blob,
+    Descriptor,
+    DigestKind,
+    Image,
+    assemble,
+    children,
+    read_document,
+)
 
 
 class LayoutSource:

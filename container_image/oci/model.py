@@ -136,7 +136,11 @@ def assemble(root: Descriptor, documents: Mapping[str, bytes], seen: Collection[
     walk = _Walk(documents, seen)
     walk.visit(root)
     return Image(
-        root, tuple(walk.manifests), tuple(walk.absent), tuple(dict(walk.missing).items()), tuple(dict(walk.foreign).items())
+        root,
+        tuple(walk.manifests),
+        tuple(walk.absent),
+        tuple(dict(walk.missing).items()),
+        tuple(dict(walk.foreign).items()),
     )
 
 

@@ -28,7 +28,9 @@ from container_image.oci.model import (
 
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _DIGEST = re.compile(r"[a-z0-9]+:[0-9a-f]{32,}")
-_NAME = re.compile(r"(?:(?P<host>[^/@]+)/)?(?P<path>[a-z0-9._/-]+?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>\S+))?")
+_NAME = re.compile(
+    r"(?:(?P<host>[^/@]+)/)?(?P<path>[a-z0-9._/-]+?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>\S+))?"
+)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _TIMEOUT = (15, 120)
 _HUB = "registry-1.docker.io"
@@ -115,11 +117,15 @@ class RegistrySource:
         if response.status_code == 404 and missing_ok:
             return response
         if response.status_code in (401, 403):
-            raise ImageReadError(f"the registry {self._host} refuses access to {self._path}; run `docker login {self._host}`")
+            raise ImageReadError(
+                f"the registry {self._host} refuses access to {self._path}; run `docker login {self._host}`"
+            )
         if response.status_code == 404:
             raise ImageNotFoundError(f"no image {self._path} ({path.rsplit('/', 1)[-1]}) in the registry {self._host}")
         if response.status_code != 200:
-            raise ImageReadError(f"the registry {self._host} answers {response.status_code} for {path}; try again later")
+            raise ImageReadError(
+                f"the registry {self._host} answers {response.status_code} for {path}; try again later"
+            )
         return response
 
     def _send(self, url: str, headers: Mapping[str, str]) -> requests.Response:

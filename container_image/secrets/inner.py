@@ -52,7 +52,10 @@ _PUBLIC_KEY_NAME = re.compile(
 _URL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^\s/@:\"'<>]*)(?::([^\s/@\"'<>]*))?@")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _NETRC = re.compile(rb"\b(machine|default|login|password|account)\s+(\S+)")
-_PAIR = re.compile(rb"^[ \t]*(?:export[ \t]+|-[ \t]+)?[\"']?([^\s\"'#=][^\"'#=\n]{0,200}?)[\"']?[ \t]*(?:=|:[ \t])[ \t]*(\S[^\n]*?)[ \t]*\r?$", re.M)
+_PAIR = re.compile(
+    rb"^[ \t]*(?:export[ \t]+|-[ \t]+)?[\"']?([^\s\"'#=][^\"'#=\n]{0,200}?)[\"']?[ \t]*(?:=|:[ \t])[ \t]*(\S[^\n]*?)[ \t]*\r?$",
+    re.M,
+)
 _MIN_ENTROPY_LENGTH = 16
 _MIN_ENTROPY = 3.5
 

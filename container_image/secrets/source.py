@@ -52,7 +52,7 @@ class Secret:
         def read() -> bytes:
             value = os.environ.get(variable)
             if value is None:
-                raise _Unavailable(f"the variable {variable} is not set; set it, or name another source")
+                raise _UnavailableError(f"the variable {variable} is not set; set it, or name another source")
             return os.fsencode(value)
 
         return cls("env", f"variable {variable}", sensitive, variable=variable, _read=read)
@@ -66,7 +66,7 @@ class Secret:
             try:
                 return resolved.read_bytes()
             except OSError as error:
-                raise _Unavailable(f"the file {path} can't be read: {error.strerror}") from None
+                raise _UnavailableError(f"the file {path} can't be read: {error.strerror}") from None
 
         return cls("file", f"file {path}", sensitive, path=resolved, _read=read)
 
@@ -81,12 +81,12 @@ class Secret:
             try:
                 done = subprocess.run(arguments, capture_output=True, timeout=_COMMAND_TIMEOUT, check=False)
             except OSError as error:
-                raise _Unavailable(f"the command {arguments[0]} can't be run: {error.strerror}") from None
+                raise _UnavailableError(f"the command {arguments[0]} can't be run: {error.strerror}") from None
             except subprocess.TimeoutExpired:
-                raise _Unavailable(f"the command {arguments[0]} took over {_COMMAND_TIMEOUT} s") from None
+                raise _UnavailableError(f"the command {arguments[0]} took over {_COMMAND_TIMEOUT} s") from None
             if done.returncode:
                 # What it printed may hold the value, so it is not shown.
-                raise _Unavailable(f"the command {arguments[0]} exited with status {done.returncode}")
+                raise _UnavailableError(f"the command {arguments[0]} exited with status {done.returncode}")
             return done.stdout.removesuffix(b"\n").removesuffix(b"\r")
 
         return cls("command", f"command {arguments[0]}", sensitive, _read=read)
@@ -101,7 +101,11 @@ class Secret:
         resolved = Path(path).expanduser()
         return {
             name: cls(
-                "file", f"{name} in {path}", sensitive, path=resolved, _read=lambda name=name: _load(path)[name]  # type: ignore[misc]
+                "file",
+                f"{name} in {path}",
+                sensitive,
+                path=resolved,
+                _read=lambda name=name: _load(path)[name],  # type: ignore[misc]
             )
             for name in _names(path)
         }
@@ -121,7 +125,7 @@ class Secret:
             earlier.append(item.resolve(name).reveal() if isinstance(item, Secret) else _encode(item))
         try:
             value = self._read()
-        except _Unavailable as error:
+        except _UnavailableError as error:
             raise SecretSourceError(f"secret {name!r}: {error}") from None
         if not value.strip():
             raise SecretSourceError(f"secret {name!r}: {self.source} is empty; give it a value, or drop the secret")
@@ -140,7 +144,7 @@ class Secret:
         return self
 
 
-class _Unavailable(Exception):
+class _UnavailableError(Exception):
     """A source has no value, with the reason; becomes a SecretSourceError that names the secret."""
 
 
@@ -155,7 +159,7 @@ def resolve_secrets(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -
     """
     references = [name for name, value in secrets.items() if isinstance(value, str) and _REFERENCE.fullmatch(value)]
     if references:
-        listed = ", ".join(f"{name} ({secrets[name]})" for name in references)
+        listed = ", ".join(f"{name} ({secrets[name]!s})" for name in references)
         raise InvalidInputError(
             f"references to a secret store, which is not there yet: {listed}. "
             'Use Secret.from_env("NAME") or another source; a literal that begins with $ is written "$$NAME"'
@@ -188,17 +192,17 @@ def _load(path: str | os.PathLike[str]) -> dict[str, bytes]:
     try:
         data = Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise _Unavailable(f"the file {path} can't be read: {error.strerror}") from None
+        raise _UnavailableError(f"the file {path} can't be read: {error.strerror}") from None
     try:
         return dotenv.parse(data)
     except dotenv.DotenvError as error:
-        raise _Unavailable(f"the file {path} is not a dotenv file: line {error.line}") from None
+        raise _UnavailableError(f"the file {path} is not a dotenv file: line {error.line}") from None
 
 
 def _names(path: str | os.PathLike[str]) -> list[str]:
     try:
         return list(_load(path))
-    except _Unavailable as error:
+    except _UnavailableError as error:
         raise SecretSourceError(f"dotenv secrets: {error}") from None
 
 

@@ -1,0 +1,39 @@
+# Everything that a developer needs is one word. Nothing is installed by hand: each target sets up what it uses.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench engine base wheels clean
+
+.venv: .venv/ready
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+engine: ## a Docker Engine with buildx that answers; one is installed and started only where there is none
+	scripts/engine.sh up
+
+base: engine ## the two images that tests and the demo build from
+	scripts/base_image.sh
+
+demo: .venv base ## the main job: a clean image, its leaking twin, and what the audit says of each
+	$(BIN)/python scripts/demo.py
+
+test: .venv base
+	$(BIN)/python -m pytest
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv base ## how long an audit takes, against decompressing the same layers
+	$(BIN)/python scripts/bench.py
+
+wheels: .venv ## every dependency has a wheel on every platform and Python that we support
+	$(BIN)/python scripts/check_wheels.py
+
+clean: ## what the targets above made here; the engine and its images stay
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

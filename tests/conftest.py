@@ -1,0 +1,54 @@
+"""Fixtures that tests of every kind share."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+BASE = "container-image-base:bookworm"
+BUSYBOX = "container-image-busybox:test"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of the test's own, so that no build key of the user's is made or used."""
+    directory = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(directory))
+    monkeypatch.delenv("CONTAINER_IMAGE_BUILD_KEY", raising=False)
+    return directory
+
+
+@pytest.fixture
+def token() -> str:
+    """A secret of this test alone: 40 letters and digits."""
+    return secrets.token_hex(20)
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """Debian with Python, pip and git."""
+    return _present(BASE)
+
+
+@pytest.fixture(scope="session")
+def busybox_image() -> str:
+    """busybox alone."""
+    return _present(BUSYBOX)
+
+
+@pytest.fixture
+def tag() -> Iterator[str]:
+    """A name for an image, which is removed at the end."""
+    name = f"container-image-test:{secrets.token_hex(8)}"
+    yield name
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+def _present(image: str) -> str:
+    done = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
+    assert done.returncode == 0, f"{image} is missing; run `make base`"
+    return image

@@ -1,0 +1,69 @@
+"""The services, started once by pytest-docker: a private index, a registry and a git server, each with its token."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where a service answers, and what opens it."""
+
+    host: str
+    token: str
+
+
+TOKENS = {name: secrets.token_hex(20) for name in ("INDEX_TOKEN", "REGISTRY_TOKEN", "GIT_TOKEN")}
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file() -> str:
+    os.environ.update(TOKENS)
+    return str(Path(__file__).with_name("docker-compose.yml"))
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name() -> str:
+    return f"container-image-tests-{secrets.token_hex(4)}"
+
+
+def _service(docker_services: Any, name: str, port: int, path: str, token: str) -> Service:
+    host = f"127.0.0.1:{docker_services.port_for(name, port)}"
+    login = base64.b64encode(f"tester:{token}".encode()).decode()
+    request = urllib.request.Request(f"http://{host}{path}", headers={"Authorization": f"Basic {login}"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(100):
+        try:
+            with opener.open(request, timeout=5):
+                return Service(host, token)
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"{name} does not answer")
+
+
+@pytest.fixture(scope="session")
+def private_index(docker_services: Any) -> Service:
+    """A Python index with the package acme-greeting."""
+    return _service(docker_services, "index", 8080, "/simple/acme-greeting/", TOKENS["INDEX_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def registry(docker_services: Any) -> Service:
+    """A registry; its user is `tester`."""
+    return _service(docker_services, "registry", 5000, "/v2/", TOKENS["REGISTRY_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def git_server(docker_services: Any) -> Service:
+    """A git server with the repository acme.git."""
+    return _service(docker_services, "git", 8080, "/acme.git/info/refs", TOKENS["GIT_TOKEN"])
