@@ -150,6 +150,9 @@ def _members(
             for out, step in inflate_all(inflater, data):
                 if out is None:
                     seen.broken = f"corrupt {kind} stream"
+                    # To the end all the same: if the bytes do not match their digest, that is what is wrong.
+                    for rest in pieces:
+                        shipped.feed(rest)
                     return
                 used += step
                 yield out

@@ -1,0 +1,117 @@
+"""Synthetic images for tests: layers as plain dicts go in, an OCI layout or an archive comes out."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+Layer = Mapping[str, bytes]
+
+COMPRESS = {"none": lambda data: data, "gzip": gzip.compress, "zstd": lambda data: zstandard.compress(data)}
+
+
+def layer_tar(files: Layer) -> bytes:
+    """A layer's tar stream. A path that ends in `/` is a directory."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, data in files.items():
+            info = tarfile.TarInfo(path.rstrip("/"))
+            if path.endswith("/"):
+                info.type = tarfile.DIRTYPE
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Builder:
+    """Collects blobs; `layout` and `archive` write them out."""
+
+    def __init__(self, compression: str = "gzip") -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.compression = compression
+
+    def add(self, data: bytes, media_type: str) -> dict[str, Any]:
+        self.blobs[digest(data)] = data
+        return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+
+    def manifest(
+        self, layers: Sequence[Layer], *, config: Mapping[str, Any] | None = None, platform: str = "linux/amd64"
+    ) -> dict[str, Any]:
+        """One platform's image; returns its descriptor."""
+        tars = [layer_tar(layer) for layer in layers]
+        system, architecture = platform.split("/")
+        document = {
+            "os": system,
+            "architecture": architecture,
+            "rootfs": {"type": "layers", "diff_ids": [digest(data) for data in tars]},
+            "history": [{"created_by": f"RUN step {number}"} for number in range(len(tars))],
+            **(config or {}),
+        }
+        descriptors = [
+            self.add(COMPRESS[self.compression](data), "application/vnd.oci.image.layer.v1.tar") for data in tars
+        ]
+        body = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": self.add(json.dumps(document).encode(), "application/vnd.oci.image.config.v1+json"),
+            "layers": descriptors,
+        }
+        descriptor = self.add(json.dumps(body).encode(), "application/vnd.oci.image.manifest.v1+json")
+        return {**descriptor, "platform": {"os": system, "architecture": architecture}}
+
+    def index(self, manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        body = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": list(manifests),
+        }
+        return self.add(json.dumps(body).encode(), "application/vnd.oci.image.index.v1+json")
+
+    def files(self, root: Mapping[str, Any]) -> dict[str, bytes]:
+        files = {
+            "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
+            "index.json": json.dumps({"schemaVersion": 2, "manifests": [root]}).encode(),
+        }
+        return files | {f"blobs/{name.replace(':', '/')}": data for name, data in self.blobs.items()}
+
+    def layout(self, root: Mapping[str, Any], directory: Path) -> str:
+        """Writes an OCI layout; returns its reference."""
+        for path, data in self.files(root).items():
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return f"oci:{directory}"
+
+    def archive(self, root: Mapping[str, Any], path: Path) -> str:
+        """Writes an OCI archive; returns its reference."""
+        path.write_bytes(layer_tar(self.files(root)))
+        return f"oci-archive:{path}"
+
+
+def legacy_archive(layers: Sequence[Layer], path: Path) -> str:
+    """What `docker save` wrote before Engine 25: layers under names, no index.json."""
+    config = json.dumps(
+        {"os": "linux", "architecture": "amd64", "history": [{"created_by": "RUN x"} for _ in layers]}
+    ).encode()
+    name = digest(config).removeprefix("sha256:")
+    files = {f"{name}.json": config}
+    files |= {f"layer{number}/layer.tar": layer_tar(layer) for number, layer in enumerate(layers)}
+    entry = {
+        "Config": f"{name}.json",
+        "RepoTags": ["app:old"],
+        "Layers": [f"layer{number}/layer.tar" for number in range(len(layers))],
+    }
+    path.write_bytes(layer_tar({**files, "manifest.json": json.dumps([entry]).encode()}))
+    return f"docker-archive:{path}"
