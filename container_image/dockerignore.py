@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from pathspec.patterns.gitwildmatch import GitWildMatchPattern
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 DEFAULT_DOCKERIGNORE_PATTERNS = [
     ".git",
@@ -64,7 +64,7 @@ def regexes(patterns: Sequence[str]) -> list[str]:
     """The regular expression of each gitignore pattern, in order; comments and empty patterns have none."""
     found = []
     for pattern in patterns:
-        regex, _ = GitWildMatchPattern.pattern_to_regex(pattern)
+        regex, _ = GitIgnoreSpecPattern.pattern_to_regex(pattern)
         if regex:
             found.append(str(regex))
     return found

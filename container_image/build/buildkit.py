@@ -16,7 +16,7 @@ from pathlib import Path
 
 from container_image.build import client
 from container_image.build import key as keys
-from container_image.build.handoff import handoff, private_directory
+from container_image.build.handoff import handoff, private_directory, sweep
 from container_image.build.preflight import ignore_text, preflight
 from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
@@ -26,6 +26,7 @@ from container_image.dockerfile import parse
 from container_image.errors import BuildError, ContainerImageError, DockerfileError, InvalidInputError, PreflightError
 
 _GRACE = 5.0
+_DOCKERFILE = "Dockerfile-"
 _HISTORY_TRIES = 10
 
 OnEvent = Callable[[BuildEvent], None]
@@ -50,6 +51,10 @@ def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = Non
         EngineError: no engine answers, or it is too old.
     """
     client.check_versions()
+    for name in sweep():
+        # A killed run could not remove its record, which replays its log.
+        if name.startswith(_DOCKERFILE) and not name.endswith(".dockerignore"):
+            _forget(name, request.builder, tries=1)
     with private_directory() as directory, _prepare(request, directory) as prepared:
         _check_mounts(request, prepared)
         metadata = directory / "metadata.json"
@@ -111,7 +116,7 @@ def _prepare(request: BuildRequest, directory: Path) -> Iterator[_Prepared]:
     if not dockerfile.stages:
         raise DockerfileError(f"{request.place(1)}: the Dockerfile has no FROM; begin a stage with FROM IMAGE", 1)
     ids = tagged_ids(keys.build_key(), request.secrets)
-    path = directory / f"Dockerfile-{secrets.token_hex(8)}"
+    path = directory / f"{_DOCKERFILE}{secrets.token_hex(8)}"
     text = rewrite(request.dockerfile, ids)
     if request.entrypoint is not None or request.cmd is not None:
         text += "\n" + "".join(_override(*pair) for pair in (("ENTRYPOINT", request.entrypoint), ("CMD", request.cmd)))

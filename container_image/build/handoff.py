@@ -102,7 +102,8 @@ def private_directory(parent: Path | None = None) -> Iterator[Path]:
     base = parent or _memory_directory()
     if not base.is_dir():
         raise InvalidInputError(f"{base}: no such directory for temporary files; make it, or name another")
-    sweep(base)
+    if parent is not None:
+        sweep(parent)
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     try:
         with (directory / _LOCK).open("w") as lock:
@@ -119,12 +120,16 @@ def _memory_directory() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def sweep(base: Path) -> None:
-    """Removes the directories of this user that a killed run left."""
+def sweep(base: Path | None = None) -> list[str]:
+    """Removes the directories of this user that a killed run left; returns the names of the files that were there."""
+    base = base or _memory_directory()
+    found: list[str] = []
     for directory in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if directory.stat().st_uid != os.getuid():
                 continue
             with (directory / _LOCK).open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found += [path.name for path in directory.iterdir()]
                 shutil.rmtree(directory, ignore_errors=True)
+    return found
