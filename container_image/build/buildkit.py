@@ -9,7 +9,6 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from container_image.build import client
 from container_image.build import key as keys
 from container_image.build.handoff import handoff, private_directory, sweep
+from container_image.build.history import forget
 from container_image.build.preflight import ignore_text, preflight
 from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
@@ -27,7 +27,6 @@ from container_image.errors import BuildError, ContainerImageError, DockerfileEr
 
 _GRACE = 5.0
 _DOCKERFILE = "Dockerfile-"
-_HISTORY_TRIES = 10
 
 OnEvent = Callable[[BuildEvent], None]
 
@@ -54,7 +53,7 @@ def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = Non
     for name in sweep():
         # A killed run could not remove its record, which replays its log.
         if name.startswith(_DOCKERFILE) and not name.endswith(".dockerignore"):
-            _forget(name, request.builder, tries=1)
+            forget(name, request.builder, tries=1)
     with private_directory() as directory, _prepare(request, directory) as prepared:
         _check_mounts(request, prepared)
         metadata = directory / "metadata.json"
@@ -80,7 +79,7 @@ def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = Non
                 status = _run(arguments, env, given.descriptors, progress, on_event)
             finally:
                 if request.secrets and not request.keep_history:
-                    _forget(prepared.dockerfile.name, request.builder)
+                    forget(prepared.dockerfile.name, request.builder)
         if status:
             raise _failure(request, progress)
         return _result(metadata, progress)
@@ -170,7 +169,7 @@ def _call(request: BuildRequest, prepared: _Prepared, what: str) -> dict[str, ob
         f"--file={prepared.dockerfile}", str(request.context),
     ]  # fmt: skip
     done = subprocess.run(arguments, capture_output=True, env=prepared.env, check=False)
-    _forget(prepared.dockerfile.name, request.builder, tries=1)
+    forget(prepared.dockerfile.name, request.builder, tries=1)
     try:
         found = json.loads(done.stdout)
     except ValueError:
@@ -240,25 +239,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
                 process.wait()
     if process.stderr is not None:
         process.stderr.close()
-
-
-def _forget(name: str, builder: str | None, tries: int = _HISTORY_TRIES) -> None:
-    """Removes the builder's record of the build whose Dockerfile has this name: it would replay the log, unredacted."""
-    chosen = [f"--builder={builder}"] if builder else []
-    for attempt in range(tries):
-        listed = client.call(["buildx", *chosen, "history", "ls", "--format", "json"], check=False)
-        refs = []
-        for line in listed.splitlines():
-            with contextlib.suppress(ValueError):
-                record = json.loads(line)
-                if isinstance(record, dict) and name in str(record.get("name")):
-                    refs.append(str(record.get("ref")).rsplit("/", 1)[-1])
-        if refs:
-            client.call(["buildx", *chosen, "history", "rm", *refs], check=False)
-            return
-        if attempt + 1 < tries:
-            # The record of a build that was cancelled appears a moment after buildx is gone.
-            time.sleep(0.1)
 
 
 def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:

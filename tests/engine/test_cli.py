@@ -1,0 +1,124 @@
+"""The command line as a user runs it: exit codes, what is on stdout, and that every error is one clear message."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("container-image")
+CLEAN = "ARG BASE_IMAGE=busybox:1.37\nFROM ${BASE_IMAGE}\nRUN --mount=type=secret,id=TOKEN test -s /run/secrets/TOKEN\n"
+LEAKING = CLEAN + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak\n"
+
+
+def run(*arguments: str | Path, token: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments], capture_output=True, text=True, check=False, env={**os.environ, "TOKEN": token, **env}
+    )
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    directory = tmp_path / "context"
+    directory.mkdir()
+    (directory / "Dockerfile").write_text(CLEAN)
+    (directory / "Leaking").write_text(LEAKING)
+    return directory
+
+
+def test_build_then_audit(context: Path, busybox_image: str, tag: str, token: str, tmp_path: Path) -> None:
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "-t", tag]
+    report = tmp_path / "report.json"
+    built = run("build", context, *arguments, "--report", f"json={report}", token=token)
+    assert built.returncode == 0, built.stderr
+    assert built.stdout.startswith("clean: searched for 1 secret in ")
+    assert json.loads(report.read_text())["verdict"] == "clean"
+    audited = run("audit", tag, "--secret", "id=TOKEN", "--format", "json", token=token)
+    assert audited.returncode == 0
+    assert json.loads(audited.stdout)["image"]["digest"] == json.loads(report.read_text())["image"]["digest"]
+    quiet = run("build", context, *arguments, "--quiet", token=token)
+    assert (quiet.stdout.count("\n"), quiet.stdout[:7], quiet.stderr) == (1, "sha256:", "")
+
+
+def test_a_leak_is_exit_1_with_the_report(context: Path, busybox_image: str, tag: str, token: str) -> None:
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN,env=TOKEN", "-t", tag]
+    done = run("build", context, "-f", context / "Leaking", *arguments, token=token)
+    assert done.returncode == 1
+    assert "/leak" in done.stdout
+    assert "Leaking:4" in done.stdout
+    assert "TOKEN stayed in the image, which was not tagged" in done.stderr
+    assert token not in done.stdout + done.stderr
+
+
+def test_what_cannot_be_searched_for_is_exit_3(busybox_image: str) -> None:
+    done = run("audit", busybox_image, "--secret", "id=TOKEN", token="1234")
+    assert done.returncode == 3
+    assert done.stdout.startswith("INCOMPLETE")
+    accepted = run("audit", busybox_image, "--secret", "id=TOKEN", "--accept-unsearchable", "TOKEN", token="1234")
+    assert accepted.returncode == 0
+    assert run("audit", busybox_image, "--secret", "id=TOKEN", "--fail-on", "leaked", token="1234").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["audit"], "no image: name one"),
+        (["audit", "app:dev"], "no secret to search for: give one, as in --secret"),
+        (["audit", "app:dev", "--secret", "id=UNSET_VARIABLE"], "the variable UNSET_VARIABLE is not set"),
+        (["audit", "no-such-image:at-all", "--secret", "id=TOKEN"], "no image 'no-such-image:at-all' in the daemon"),
+        (["audit", "app:dev", "--secret", "sUp3rs3cr3t"], "--secret number 1: expected id=NAME"),
+        (["audit", "app:dev", "--secret", "id=TOKEN", "--report", "json=/no/such/dir/r"], "can't be written"),
+        (["audit", "app:dev", "--secret", "id=TOKEN", "--report", "xml=r"], "expected FORMAT=PATH"),
+        (["audit", "s3://x", "--secret", "id=TOKEN"], "unknown transport"),
+        (["build", "no-such-directory"], "not a directory"),
+        (["build", "no_such.py::image"], "there is no file no_such.py"),
+        (["build", "no_such_module:image"], "there is no module no_such_module"),
+        (["build", "examples/app.py::nothing"], "no ContainerImage of that name; there are: greeting, leaking"),
+        (["build", ".", "--no-such-option"], "No such option"),
+        (["build", ".", "-f", "/no/such/Dockerfile"], "the Dockerfile can't be read"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_2(arguments: list[str], message: str) -> None:
+    done = run(*arguments, token="tok9aZ8bY7cX6dW5eV4f")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "sUp3rs3cr3t" not in done.stderr
+
+
+def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import container_image.cli.audit as a\n"
+        "def fail(*_, **__): raise RuntimeError('sUp3rs3cr3t')\n"
+        "a.run_audit = fail\n"
+    )
+    done = run("audit", "app:dev", "--secret", "id=TOKEN", token="tok9aZ8bY7cX", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("container-image: unexpected RuntimeError")
+    assert done.stderr.count("\n") == 1
+    assert "sUp3rs3cr3t" not in done.stderr
+
+
+def test_check_says_what_would_fail(context: Path, busybox_image: str, token: str) -> None:
+    (context / "Dockerfile").write_text(CLEAN + "MAINTAINER someone\n")
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}"]
+    done = run("check", context, *arguments, "--secret", "id=TOKEN", token=token)
+    assert done.returncode == 0, done.stderr
+    assert "MaintainerDeprecated" in done.stdout
+    assert f"{context}/Dockerfile:4" in done.stdout
+    unused = run("check", context, *arguments, "--secret", "id=TOKEN", "--secret", "id=HOME", token=token)
+    assert unused.returncode == 2
+    assert "'HOME' is given and never mounted" in unused.stderr
+
+
+def test_the_schema_is_the_reports(busybox_image: str) -> None:
+    schema = json.loads(run("audit", "--schema").stdout)
+    report = json.loads(
+        run("audit", busybox_image, "--secret", "id=TOKEN", "--format=json", token="tok9aZ8bY7cX").stdout
+    )
+    assert set(schema["properties"]) == set(report)

@@ -1,0 +1,124 @@
+"""The declaration: fal's fields, meanings and refusals, and no value in anything that prints."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage, InvalidInputError, Secret
+from container_image.dockerignore import docker_excludes, to_docker
+
+VALUE = "hunter2-hunter2-hunter2"
+
+
+def declare(**fields: Any) -> ContainerImage:
+    return ContainerImage.from_dockerfile_str("FROM scratch\nCOPY a b /c/\n", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"dockerfile_str": " \n"}, "Invalid dockerfile: Dockerfile is required."),
+        ({"builder": "local"}, "Invalid builder: local, must be one of"),
+        ({"registries": {"r": {"username": VALUE}}}, "Username and password are required for each registry"),
+        ({"entrypoint": [1]}, "entrypoint must be a string or list of strings."),
+        ({"cmd": {"a": VALUE}}, "cmd must be a string or list of strings."),
+        ({"use_isolate": 1}, "use_isolate must be a bool."),
+        ({"secrets": {"A": 5}}, "secrets"),
+        ({"secrets": {"A": {"value": VALUE}}}, "secrets"),
+        ({"no_such_field": VALUE}, "no_such_field"),
+    ],
+)
+def test_refusals_are_value_errors_without_the_value(fields: dict[str, Any], message: str) -> None:
+    text = fields.pop("dockerfile_str", "FROM scratch")
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        ContainerImage(text, **fields)
+    shown = str(caught.value) + repr(caught.value) + str(caught.value.__context__) + str(caught.value.__cause__)
+    shown += str(caught.value.errors()) + str(caught.value.json())  # type: ignore[attr-defined]
+    assert VALUE not in shown
+
+
+@pytest.mark.parametrize("builder", ["service", "worker"])
+def test_a_deprecated_builder_warns(builder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    declare(builder=builder)
+    assert capsys.readouterr().err == (
+        f"Warning: builder='{builder}' is deprecated and has been removed. All builds now use Depot. "
+        "You can safely remove the builder parameter or set builder='depot'.\n"
+    )
+    declare(builder="depot")
+    assert capsys.readouterr().err == ""
+
+
+def test_to_dict_has_fals_keys(tmp_path: Path) -> None:
+    image = declare(context_dir=tmp_path, secrets={"A": VALUE, "B": "$NAME"}, cmd=["x"])
+    found = image.to_dict()
+    assert list(found) == [
+        "dockerfile_str", "build_args", "registries", "builder", "compression", "force_compression", "secrets",
+        "docker_context_dir", "docker_files_list", "docker_ignore", "cmd",
+    ]  # fmt: skip
+    assert found["secrets"] == {"A": VALUE, "B": "$NAME"}
+    assert found["docker_context_dir"] == str(tmp_path)
+    assert found["docker_files_list"] == ["a", "b"]
+    assert len(found["docker_ignore"]) == len(DEFAULT_DOCKERIGNORE_PATTERNS)
+    assert (found["compression"], found["force_compression"], found["builder"]) == ("gzip", False, None)
+
+
+def test_to_dict_reads_a_lazy_secret_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", VALUE)
+    image = declare(secrets={"A": Secret.from_env("A_TOKEN")})
+    with pytest.raises(InvalidInputError, match="'A' comes from variable A_TOKEN"):
+        image.to_dict()
+    assert image.to_dict(resolve=True)["secrets"] == {"A": VALUE}
+
+
+def test_pickling_and_printing_drop_what_is_secret() -> None:
+    image = declare(
+        secrets={"A": VALUE}, registries={"r": {"username": "u", "password": VALUE}}, build_args={"X": VALUE}
+    )
+    assert VALUE not in repr(image) + str(image)
+    restored = pickle.loads(pickle.dumps(declare(secrets={"A": VALUE}, labels={"x": "y"})))
+    assert (restored.secrets, restored.registries, restored.labels) == ({}, {}, {"x": "y"})
+    assert copy.deepcopy(image).secrets == copy.copy(image).secrets == {"A": VALUE}
+
+
+def test_where_ignore_rules_come_from(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_text("# comment\n\n*.log\n")
+    (tmp_path / "other").write_text("*.tmp\n")
+
+    def ignores(image: ContainerImage, path: str) -> bool:
+        return any(re.match(regex, path) for regex in image._dockerignore)
+
+    assert ignores(declare(context_dir=tmp_path), "x/a.log")
+    assert ignores(declare(context_dir=tmp_path, dockerignore_path=tmp_path / "other"), "a.tmp")
+    listed = declare(context_dir=tmp_path, dockerignore_path="/no/such", dockerignore=["*.bak"])
+    assert ignores(listed, "a.bak")
+    assert not ignores(listed, "a.log")
+    with pytest.raises(FileNotFoundError, match=r"Specified \.dockerignore file not found: /no/such"):
+        declare(context_dir=tmp_path, dockerignore_path="/no/such")
+    listed.add_dockerignore(path=tmp_path / "other")
+    assert ignores(listed, "d/a.tmp")
+    for arguments in ({}, {"patterns": ["a"], "path": "b"}):
+        with pytest.raises(ValueError, match="one"):
+            listed.add_dockerignore(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "excluded"),
+    [
+        ([".env"], ".env", True),
+        ([".env"], "deep/down/.env", True),
+        (["/.env"], "deep/.env", False),
+        (["a/b"], "x/a/b", False),
+        (["node_modules"], "x/node_modules/y/z", True),
+        (["*.md", "!README.md"], "docs/README.md", False),
+        (["*.md", "!README.md"], "docs/OTHER.md", True),
+        (["build/"], "x/build/out", True),
+    ],
+)
+def test_gitignore_patterns_mean_the_same_in_dockers_words(patterns: list[str], path: str, excluded: bool) -> None:
+    assert docker_excludes(to_docker(patterns), path) is excluded
