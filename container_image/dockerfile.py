@@ -182,7 +182,8 @@ def _directives(lines: list[str]) -> tuple[str, str | None]:
 
 
 def _instruction(lines: list[str], first: int, offset: int, escape: str) -> tuple[Instruction, int]:
-    continued = re.compile(re.escape(escape) + r"[ \t]*$")
+    # A doubled escape character at the end is an escaped one, and does not continue the line.
+    continued = re.compile(f"(?<!{re.escape(escape)}){re.escape(escape)}" + r"[ \t]*$")
     logical: list[str] = []
     places: list[int] = []
     number, at = first, offset

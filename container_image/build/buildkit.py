@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from container_image.dockerfile import parse
 from container_image.errors import BuildError, ContainerImageError, DockerfileError, InvalidInputError, PreflightError
 
 _GRACE = 5.0
+_SETTLE = 0.5
 _DOCKERFILE = "Dockerfile-"
 
 OnEvent = Callable[[BuildEvent], None]
@@ -53,7 +55,7 @@ def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = Non
     for name in sweep():
         # A killed run could not remove its record, which replays its log.
         if name.startswith(_DOCKERFILE) and not name.endswith(".dockerignore"):
-            forget(name, request.builder, tries=1)
+            forget(name, request.builder)
     with private_directory() as directory, _prepare(request, directory) as prepared:
         _check_mounts(request, prepared)
         metadata = directory / "metadata.json"
@@ -169,7 +171,6 @@ def _call(request: BuildRequest, prepared: _Prepared, what: str) -> dict[str, ob
         f"--file={prepared.dockerfile}", str(request.context),
     ]  # fmt: skip
     done = subprocess.run(arguments, capture_output=True, env=prepared.env, check=False)
-    forget(prepared.dockerfile.name, request.builder, tries=1)
     try:
         found = json.loads(done.stdout)
     except ValueError:
@@ -229,16 +230,26 @@ def _run(
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ends the whole group, buildx included: it is asked first, so that the engine cancels the build."""
-    with contextlib.suppress(ProcessLookupError):
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    if process.poll() is None or _group_lives(process.pid):
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            deadline = time.monotonic() + _GRACE
+            while time.monotonic() < deadline and (process.poll() is None or _group_lives(process.pid)):
+                time.sleep(0.05)
+        # The engine writes the record of a cancelled build now; removing it before that breaks the engine's list.
+        time.sleep(_SETTLE)
+    process.wait()
     if process.stderr is not None:
         process.stderr.close()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:

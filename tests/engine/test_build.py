@@ -263,7 +263,10 @@ def test_kill_leaves_no_value_on_any_file_system(busybox_image: str, tmp_path: P
         found = subprocess.run(["grep", "-rls", "--", token, directory], capture_output=True, check=False, text=True)
         # The test's own directories hold what the test wrote.
         assert [path for path in found.stdout.split() if "pytest-" not in path] == []
-    wait_for(lambda: not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True).stdout)
+    subprocess.run(["pkill", "-INT", "-f", f"buildx.*{tmp_path}"], check=False)
+    wait_for(
+        lambda: not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True, check=False).stdout
+    )
     wait_for(lambda: bool(records()))
     declare(COPIES, busybox_image, token).build()
     assert not records()

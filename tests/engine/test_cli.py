@@ -92,12 +92,13 @@ def test_a_mistake_is_one_message_and_exit_2(arguments: list[str], message: str)
 
 
 def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import container_image.cli.audit as a\n"
-        "def fail(*_, **__): raise RuntimeError('sUp3rs3cr3t')\n"
-        "a.run_audit = fail\n"
+    (tmp_path / "app.py").write_text(
+        "from container_image import ContainerImage\n"
+        "class Broken(ContainerImage):\n"
+        "    def build(self, **_): raise RuntimeError('sUp3rs3cr3t')\n"
+        "image = Broken('FROM scratch')\n"
     )
-    done = run("audit", "app:dev", "--secret", "id=TOKEN", token="tok9aZ8bY7cX", PYTHONPATH=str(tmp_path))
+    done = run("build", f"{tmp_path}/app.py::image")
     assert done.returncode == 2
     assert done.stderr.startswith("container-image: unexpected RuntimeError")
     assert done.stderr.count("\n") == 1
