@@ -32,7 +32,7 @@ def main() -> int:
     token = secrets.token_hex(20)
     image = f"{INDEX}:latest"
     title("a private index in a container: it refuses whoever has no token")
-    run(
+    output(
         "docker", "buildx", "build", "--quiet", "--build-arg", f"BASE_IMAGE={BASE}", "-t", image, "tests/services/index"
     )
     container = output(

@@ -8,7 +8,7 @@ set -euo pipefail
 
 readonly ENGINE_DIR=${CONTAINER_IMAGE_ENGINE_DIR:-/var/lib/container-image-engine}
 readonly PID_FILE=$ENGINE_DIR/dockerd.pid
-# The floor that the tests were seen passing on; container_image.build.engine holds the same numbers.
+readonly APT_LOG=$ENGINE_DIR/apt.log
 readonly SUITES="forky trixie"
 
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -30,7 +30,10 @@ install_from() {
     awk -v suite="$suite" 'NF == 0 && seen { exit } NF { seen = 1 } /^Suites:/ { $0 = "Suites: " suite } { print }' \
         /etc/apt/sources.list.d/debian.sources >"$sources"
     printf 'Package: *\nPin: release n=%s\nPin-Priority: 50\n' "$suite" >"$preferences"
-    apt-get update -qq >&2 || return 1
+    if ! apt-get update -qq >&2; then
+        rm -f "$sources" "$preferences"
+        return 1
+    fi
     # Installing must not start a daemon: the one that answers is the one started below, with known settings.
     local policy=/usr/sbin/policy-rc.d own_policy=no status=0
     if [ ! -e "$policy" ]; then
@@ -40,9 +43,10 @@ install_from() {
     fi
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends \
         "docker.io/$suite" "docker-cli/$suite" "docker-buildx/$suite" "docker-compose/$suite" "containerd/$suite" \
-        runc iptables >&2 || status=$?
+        runc iptables >"$APT_LOG" 2>&1 || status=$?
     [ "$own_policy" = no ] || rm -f "$policy"
     if [ "$status" -ne 0 ]; then
+        tail -n 20 "$APT_LOG" >&2
         rm -f "$sources" "$preferences"
     fi
     return "$status"
@@ -54,6 +58,7 @@ install_engine() {
         die "this machine has no Docker Engine, and only Debian can be set up from here. Install Docker: https://docs.docker.com/engine/install/"
     [ "$(id -u)" -eq 0 ] ||
         die "installing Docker Engine needs root. Run: sudo make engine"
+    install -d -m 711 "$ENGINE_DIR"
     for suite in $SUITES; do
         if install_from "$suite"; then
             say "installed from Debian $suite: $(dockerd --version)"
@@ -65,6 +70,7 @@ install_engine() {
 }
 
 start_engine() {
+    local pid
     [ "$(id -u)" -eq 0 ] || die "starting the engine needs root. Run: sudo make engine"
     install -d -m 711 "$ENGINE_DIR"
     cat >"$ENGINE_DIR/daemon.json" <<JSON
@@ -78,14 +84,17 @@ start_engine() {
 JSON
     say "starting dockerd (log: $ENGINE_DIR/dockerd.log)"
     setsid dockerd --config-file "$ENGINE_DIR/daemon.json" </dev/null >"$ENGINE_DIR/dockerd.log" 2>&1 &
+    pid=$!
     for _ in $(seq 120); do
         if answers; then
             return
         fi
+        # One that has ended will not answer any more.
+        kill -0 "$pid" 2>/dev/null || break
         sleep 0.5
     done
-    tail -n 20 "$ENGINE_DIR/dockerd.log" >&2
-    die "dockerd did not answer within 60 s; the end of its log is above"
+    tail -n 5 "$ENGINE_DIR/dockerd.log" >&2
+    die "dockerd did not come to answer; the end of its log is above, the rest in $ENGINE_DIR/dockerd.log"
 }
 
 up() {
