@@ -1,17 +1,20 @@
 """A Dockerfile's instructions and flags, with their places in the text; its secret mounts; its COPY sources.
 
-A scanner, not an interpreter: what a Dockerfile *means*, BuildKit says (`--call=outline`). The rules are those of the
-Dockerfile reference; the tests compare with BuildKit's own parser.
+A scanner, not an interpreter: what a Dockerfile *means*, BuildKit says (`--call=outline`). The rules are those of
+BuildKit's parser, oddities included, because an instruction that it sees and we don't is a secret left untagged; the
+tests compare the two.
 """
 
 from __future__ import annotations
 
-import csv
 import json
+import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NamedTuple
 
 from container_image.errors import DockerfileError
 
@@ -38,29 +41,62 @@ KEYWORDS = frozenset(
     ]
 )
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
-_DIRECTIVE = re.compile(r"^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
 _DIRECTIVES = frozenset({"escape", "syntax", "check"})
-_HEREDOC = re.compile(r"(?<!<)(\d*)<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_.]*)\3")
-_FLAG = re.compile(r"--[A-Za-z]")
+# White space as Go's unicode.IsSpace has it, and the few of it that separate a keyword, its flags and its words.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_BLANK = "\t\v\f\r "
+_DIRECTIVE = re.compile(r"#[\t\n\f\r ]*([A-Za-z][A-Za-z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
+_KEYWORD = re.compile(rf"([^{_BLANK}]*)[{_BLANK}]*")
+_HEREDOC = re.compile(r"[0-9]*<<(-?)[\t\n\f\r ]*([^<]+)")
+_VARIABLE = re.compile(r"\d+|[@*#?$!-]|\w*")
+_CSV_FIELD = re.compile(r'(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))')
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Characters as BuildKit reads them, continuations joined and quotes off, each with its offset in the text."""
+
+    characters: str
+    offsets: tuple[int, ...]
+
+    def __getitem__(self, part: slice) -> Located:
+        return Located(self.characters[part], self.offsets[part])
+
+    def pick(self, indexes: Iterable[int]) -> Located:
+        """Some of the characters."""
+        chosen = tuple(indexes)
+        return Located("".join(self.characters[at] for at in chosen), tuple(self.offsets[at] for at in chosen))
+
+    def strip(self) -> Located:
+        """Without the white space at both ends."""
+        start = len(self.characters) - len(self.characters.lstrip(_SPACE))
+        return self[start : max(start, len(self.characters.rstrip(_SPACE)))]
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last character."""
+        return self.offsets[-1] + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """`--name=value` of an instruction. `start` and `end` are offsets in the text; `value_start` is its value's."""
+    """`--name=value` of an instruction; its value has no quotes or escapes any more."""
 
     name: str
-    value: str | None
-    start: int
-    end: int
-    value_start: int
+    value: Located | None
+
+    def __str__(self) -> str:
+        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value.characters}"
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction. `args` are its words with continuations joined; lines are 1-based; offsets are in the text."""
+    """One instruction. `args` are its words with continuations joined; lines are 1-based; offsets are in the text.
+
+    What it spans includes its heredocs, whose names are listed.
+    """
 
     keyword: str
-    text: str
     args: str
     line: int
     end_line: int
@@ -97,18 +133,18 @@ class Dockerfile:
         found = []
         for index, start in enumerate(starts):
             stop = starts[index + 1] if index + 1 < len(starts) else len(self.instructions)
-            words = self.instructions[start].args.split()
+            words = re.split(f"[{_BLANK}]+", self.instructions[start].args)
             name = words[2] if len(words) == 3 and words[1].upper() == "AS" else None
-            base = words[0] if words else ""
-            found.append(Stage(name, base, index, self.instructions[start].line, self.instructions[start:stop]))
+            found.append(Stage(name, words[0], index, self.instructions[start].line, self.instructions[start:stop]))
         return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One `--mount=type=…` of a RUN. `id_start` and `id_end` are offsets of the id's value in the text, or None.
+    """One `--mount=type=…` of a RUN.
 
-    `options` are the mount's key and value pairs, a key without a value having None. `stage` is the 0-based index.
+    `id` is as written, in a secret's `source` too; `id_end` is the offset behind it, None where there is none. `end`
+    is the offset behind all of the mount's fields, where another may be added: the last of a name is the one that holds.
     """
 
     type: str
@@ -116,19 +152,28 @@ class Mount:
     target: str | None
     env: str | None
     required: bool
-    id_start: int | None
     id_end: int | None
-    options: tuple[tuple[str, str | None], ...]
-    flag: Flag
+    end: int
     instruction: Instruction
-    stage: int
 
     @property
     def effective_id(self) -> str | None:
         """The id that BuildKit looks the mount's source up under; a secret's defaults to its target's base name."""
         if self.id:
             return self.id
-        return self.target.rstrip("/").rsplit("/", 1)[-1] if self.target else None
+        return posixpath.basename(self.target.rstrip("/")) if self.target else None
+
+
+class _Line(NamedTuple):
+    number: int
+    start: int
+    end: int
+    body: str
+
+    @property
+    def is_content(self) -> bool:
+        stripped = self.body.lstrip(_SPACE)
+        return bool(stripped) and not stripped.startswith("#")
 
 
 def parse(text: str) -> Dockerfile:
@@ -137,182 +182,277 @@ def parse(text: str) -> Dockerfile:
     Raises:
         DockerfileError: there is no instruction, one is not known, or a heredoc is not closed; names the line.
     """
-    # Not str.splitlines, which knows more line ends than Docker does.
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    escape, syntax = _directives(lines)
-    instructions: list[Instruction] = []
-    offset = number = 0
-    while number < len(lines):
-        line = lines[number]
-        stripped = _content(line, first=number == 0).strip()
-        if not stripped or stripped.startswith("#"):
-            offset += len(line)
-            number += 1
-            continue
-        instruction, used = _instruction(lines, number, offset, escape)
-        instructions.append(instruction)
-        offset += sum(len(item) for item in lines[number : number + used])
-        number += used
+    escape, syntax = _directives(text)
+    lines = _lines(text)
+    instructions = tuple(_instruction(line, lines, escape) for line in lines if line.is_content)
     if not instructions:
         raise DockerfileError("the Dockerfile has no instruction; it needs at least FROM")
-    return Dockerfile(text, escape, syntax, tuple(instructions))
+    return Dockerfile(text, escape, syntax, instructions)
 
 
-def _content(line: str, *, first: bool) -> str:
-    return line.removeprefix("\ufeff") if first else line
+def _lines(text: str) -> Iterator[_Line]:
+    """The lines without their ends, which are Docker's: str.splitlines knows more."""
+    start = int(text.startswith("\ufeff"))
+    for number, match in enumerate(re.finditer(r"[^\n]*\n|[^\n]+", text[start:]), 1):
+        body = match[0].rstrip("\r\n")
+        at = start + match.start()
+        yield _Line(number, at, at + len(body), body)
 
 
-def _directives(lines: list[str]) -> tuple[str, str | None]:
-    escape, syntax, seen = "\\", None, set()
-    for number, line in enumerate(lines):
-        match = _DIRECTIVE.match(_content(line, first=number == 0).strip())
+def _directives(text: str) -> tuple[str, str | None]:
+    """The escape character, and the frontend that is asked for; only the latter may stand behind a `#!` line."""
+    found: dict[str, str] = {}
+    shebang = text.removeprefix("\ufeff").startswith("#!")
+    for number, _, _, body in islice(_lines(text), int(shebang), None):
+        match = _DIRECTIVE.fullmatch(body.lstrip(_SPACE))
         if match is None or match[1].lower() not in _DIRECTIVES:
             break
         name, value = match[1].lower(), match[2]
-        if name in seen:
-            raise DockerfileError(f"line {number + 1}: the directive {name} is there twice; keep one", number + 1)
-        seen.add(name)
-        if name == "escape":
-            if value not in ("\\", "`"):
-                raise DockerfileError(f"line {number + 1}: escape must be \\ or `, not {value}", number + 1)
-            escape = value
-        elif name == "syntax":
-            syntax = value
-    return escape, syntax
+        if name in found:
+            raise DockerfileError(f"line {number}: the directive {name} is there twice; keep one", number)
+        if name == "escape" and value not in ("\\", "`"):
+            raise DockerfileError(f"line {number}: escape must be \\ or `, not {value}", number)
+        found[name] = value
+    syntax = found.get("syntax")
+    return "\\" if shebang else found.get("escape", "\\"), syntax and syntax.split(" ", 1)[0]
 
 
-def _instruction(lines: list[str], first: int, offset: int, escape: str) -> tuple[Instruction, int]:
-    # A doubled escape character at the end is an escaped one, and does not continue the line.
-    continued = re.compile(f"(?<!{re.escape(escape)}){re.escape(escape)}" + r"[ \t]*$")
-    logical: list[str] = []
-    places: list[int] = []
-    number, at = first, offset
-    end = offset
-    while number < len(lines):
-        raw = lines[number]
-        body = raw.rstrip("\r\n")
-        if number == 0:
-            stripped = _content(body, first=True)
-            shift = len(body) - len(stripped)
+def _instruction(first: _Line, lines: Iterator[_Line], escape: str) -> Instruction:
+    joined, last = _joined(first, lines, escape)
+    keyword, flags, args = _split(joined)
+    if not keyword.isascii() or keyword.upper() not in KEYWORDS:
+        raise DockerfileError(
+            f"line {first.number}: unknown instruction {keyword[:40]!r}; correct it, or begin it with #", first.number
+        )
+    names = []
+    for name, strip_tabs in _heredocs(keyword, args, joined.characters, first.number):
+        for last in lines:
+            if (last.body.lstrip("\t") if strip_tabs else last.body) == name:
+                break
         else:
-            stripped, shift = body, 0
-        inside = number > first
-        if inside and (not stripped.strip() or stripped.lstrip().startswith("#")):
-            # Comments, and empty lines (deprecated), may stand between the lines of one instruction.
-            at += len(raw)
-            number += 1
-            continue
-        match = continued.search(stripped)
-        piece = stripped[: match.start()] if match else stripped
-        logical.append(piece)
-        places.extend(range(at + shift, at + shift + len(piece)))
-        at += len(raw)
-        number += 1
-        end = at - (len(raw) - len(body))
-        if not match:
-            break
-    joined = "".join(logical)
-    start = next(place for character, place in zip(joined, places, strict=True) if not character.isspace())
-    line = first + 1
-    word = joined.split(None, 1)
-    keyword = word[0].upper()
-    if keyword not in KEYWORDS:
-        raise DockerfileError(f"line {line}: unknown instruction {word[0][:40]}; correct it, or begin it with #", line)
-    args_at = joined.index(word[0]) + len(word[0])
-    args, args_places = joined[args_at:], places[args_at:]
-    flags, consumed = _flags(args, args_places)
-    words = args[consumed:].strip()
-    heredocs: list[str] = []
-    heredoc_keyword = keyword
-    if keyword == "ONBUILD" and words:
-        heredoc_keyword = words.split(None, 1)[0].upper()
-    if heredoc_keyword in _HEREDOC_KEYWORDS and not words.lstrip().startswith("["):
-        for match in _HEREDOC.finditer(words):
-            if _quoted(words, match.start()):
-                continue
-            name, strip_tabs = match[4], match[2] == "-"
-            while number < len(lines):
-                body = lines[number].rstrip("\n").removesuffix("\r")
-                at += len(lines[number])
-                number += 1
-                end = at
-                if (body.lstrip("\t") if strip_tabs else body) == name:
-                    break
-            else:
-                raise DockerfileError(f"line {line}: the heredoc {name} is not closed; end it with {name}", line)
-            heredocs.append(name)
-    return (
-        Instruction(
-            keyword,
-            "".join(lines[first:number]).rstrip("\r\n"),
-            words,
-            line,
-            number,
-            start,
-            end,
-            tuple(flags),
-            tuple(heredocs),
-        ),
-        number - first,
+            raise DockerfileError(
+                f"line {first.number}: the heredoc {name} is not closed; end it with {name}", first.number
+            )
+        names.append(name)
+    return Instruction(
+        keyword.upper(),
+        args.characters,
+        first.number,
+        last.number,
+        joined.offsets[0],
+        last.end,
+        tuple(flags),
+        tuple(names),
     )
 
 
-def _quoted(words: str, at: int) -> bool:
-    """Whether a place is inside quotes, as a shell reads them."""
-    quote = ""
-    escaped = False
-    for character in words[:at]:
-        if escaped:
-            escaped = False
-        elif character == "\\" and quote != "'":
-            escaped = True
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-    return bool(quote)
+def _joined(first: _Line, lines: Iterator[_Line], escape: str) -> tuple[Located, _Line]:
+    """A line with those that it goes on in, comments and empty lines between them left out; and the last one read."""
+    # A doubled escape character at the end is an escaped one, and does not continue the line.
+    continued = re.compile(rf"(?<!{re.escape(escape)}){re.escape(escape)}[ \t]*\Z")
+    characters, last = "", first
+    offsets: list[int] = []
+    for last in chain([first], lines):
+        if last is first or last.is_content:
+            match = continued.search(last.body)
+            piece = last.body[: match.start()] if match else last.body
+            characters += piece
+            offsets += range(last.start, last.start + len(piece))
+            if match is None:
+                break
+    return Located(characters, tuple(offsets)).strip(), last
 
 
-def _flags(args: str, places: list[int]) -> tuple[list[Flag], int]:
-    """The flags before an instruction's arguments, and how much of them was used."""
+def _split(line: Located) -> tuple[str, list[Flag], Located]:
+    """The keyword, flags and arguments of an instruction."""
+    match = _KEYWORD.match(line.characters)
+    assert match is not None
+    rest = line[match.end() :]
     flags: list[Flag] = []
     at = 0
     while True:
-        while at < len(args) and args[at].isspace():
+        while rest.characters[at : at + 1] and rest.characters[at] in _BLANK:
             at += 1
-        if not _FLAG.match(args, at):
-            return flags, at
-        begin = at
-        quote = ""
-        while at < len(args) and (quote or not args[at].isspace()):
-            character = args[at]
-            if character == "\\" and quote != "'" and at + 1 < len(args):
-                at += 1
-            elif quote:
-                quote = "" if character == quote else quote
-            elif character in "'\"":
-                quote = character
+        if not rest.characters.startswith("--", at):
+            break
+        word, at = _word(rest, at)
+        if word.characters == "--":
+            break
+        name, separator, _ = word.characters[2:].partition("=")
+        flags.append(Flag(name, word[3 + len(name) :] if separator else None))
+    return match[1], flags, rest[at:].strip()
+
+
+def _word(line: Located, at: int) -> tuple[Located, int]:
+    """The word that begins here, without its quotes and escapes (a backslash in any quotes); and where it ends."""
+    kept = []
+    quote = ""
+    while at < len(line.characters) and (quote or line.characters[at] not in _BLANK):
+        character = line.characters[at]
+        if character == "\\":
             at += 1
-        text = args[begin:at]
-        name, separator, value = text[2:].partition("=")
-        value_at = begin + 2 + len(name) + len(separator)
-        end = places[at - 1] + 1
-        value_start = places[value_at] if value_at < len(places) else end
-        flags.append(Flag(name, value if separator else None, places[begin], end, value_start))
+            if at < len(line.characters):
+                kept.append(at)
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+        else:
+            kept.append(at)
+        at += 1
+    return line.pick(kept), at
+
+
+def _heredocs(keyword: str, args: Located, line: str, number: int) -> list[tuple[str, bool]]:
+    """The names of an instruction's heredocs, and whether tabs may stand before their last line."""
+    if keyword.upper() == "ONBUILD":
+        keyword, _, args = _split(args)
+    if keyword.upper() not in _HEREDOC_KEYWORDS or "<<" not in line or _is_json(args.characters):
+        return []
+    try:
+        words = _Lexer(line, raw=True).words()
+    except ValueError:
+        # An open quote anywhere in the line, say: BuildKit then sees no heredoc in it.
+        return []
+    found = []
+    for match in filter(None, map(_HEREDOC.fullmatch, words)):
+        try:
+            names = _Lexer(match[2], raw=False).words()
+        except ValueError as error:
+            raise DockerfileError(f"line {number}: the heredoc {match[2]}: {error}; correct its name", number) from None
+        if len(names) == 1:
+            found.append((names[0], match[1] == "-"))
+    return found
+
+
+def _is_json(args: str) -> bool:
+    """Whether BuildKit takes the arguments for a JSON list; what is behind its end does not matter to it."""
+    try:
+        return isinstance(json.JSONDecoder().raw_decode(args)[0], list)
+    except (ValueError, RecursionError):
+        return False
+
+
+class _Lexer:
+    """BuildKit's splitting of a line into words, with no variable set; only heredocs are found by it.
+
+    With `raw`, quotes and backslashes stay. ValueError where it would fail.
+    """
+
+    def __init__(self, text: str, *, raw: bool) -> None:
+        self._text = text
+        self._raw = raw
+        self._at = 0
+
+    def words(self) -> list[str]:
+        words = [""]
+        for piece, splits in self._pieces("", self._raw):
+            first, *more = re.split(f"[{_SPACE}]", piece) if splits else [piece]
+            words[-1] += first
+            words += more
+        return [word for word in words if word]
+
+    def _take(self, count: int = 1) -> str:
+        self._at += count
+        return self._text[self._at - count : self._at]
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _pieces(self, stop: str, raw: bool) -> Iterator[tuple[str, bool]]:
+        """What is read up to `stop`, and whether white space in it ends a word."""
+        while character := self._peek():
+            if character == stop:
+                self._take()
+                return
+            if character == "$":
+                yield self._variable(), True
+            elif character == "'":
+                yield self._single(), False
+            elif character == '"':
+                yield self._double(raw), False
+            elif character == "<":
+                yield self._angle(), False
+            elif character == "\\":
+                backslash, escaped = self._take(), self._take()
+                yield (backslash if raw else "") + escaped, False
+            else:
+                yield self._take(), True
+        if stop:
+            raise ValueError(f"{stop} is missing")
+
+    def _until(self, stop: str, raw: bool) -> str:
+        return "".join(piece for piece, _ in self._pieces(stop, raw))
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._at + 1) + 1
+        if not end:
+            raise ValueError("' is missing")
+        quoted = self._take(end - self._at)
+        return quoted if self._raw else quoted[1:-1]
+
+    def _double(self, raw: bool) -> str:
+        quote = self._take()
+        inside = ""
+        while (character := self._peek()) != '"':
+            if not character:
+                raise ValueError('" is missing')
+            if character == "$":
+                inside += self._variable()
+            elif character == "\\":
+                backslash = self._take()
+                inside += backslash if raw else ""
+                inside += self._take() if self._peek() in ('"', "$", "\\") else backslash
+            else:
+                inside += self._take()
+        self._take()
+        return quote + inside + quote if self._raw else inside
+
+    def _angle(self) -> str:
+        """`<`, or `<<` with the white space behind it, which belongs to the heredoc's word."""
+        taken = self._take()
+        if self._peek() == "<":
+            taken += self._take()
+            while self._peek() and self._peek() in "\t\n\r ":
+                taken += self._take()
+        return taken
+
+    def _variable(self) -> str:
+        """`$name` or `${name…}`, as it is: it has no value."""
+        self._take()
+        if self._peek() != "{":
+            return "$" + self._name()
+        self._take()
+        if self._peek() in ("", "{", "}", ":"):
+            raise ValueError("bad substitution")
+        name = self._name()
+        modifier = self._take()
+        if modifier == "}":
+            return f"${{{name}}}"
+        if modifier == "/":
+            modifier += self._take() if self._peek() == "/" else ""
+            return f"${{{name}/{self._until('/', True)}/{self._until('}', True)}}}"
+        if modifier == ":":
+            modifier += self._take()
+        elif modifier not in ("+", "-", "?", "#", "%"):
+            raise ValueError("unsupported modifier in substitution")
+        return f"${{{name}{modifier}{self._until('}', modifier[-1] in '#%')}}}"
+
+    def _name(self) -> str:
+        match = _VARIABLE.match(self._text, self._at)
+        return self._take(len(match[0])) if match else ""
 
 
 def mounts(dockerfile: Dockerfile, kind: str) -> list[Mount]:
     """Every mount of one type (`secret`, `cache`, `ssh`), in order; those behind ONBUILD are not among them."""
-    found = []
-    for stage in dockerfile.stages:
-        for item in stage.instructions:
-            if item.keyword == "RUN":
-                for flag in item.flags:
-                    if flag.name == "mount" and flag.value is not None:
-                        mount = _mount(dockerfile.text, item, flag, stage.index)
-                        if mount.type == kind:
-                            found.append(mount)
-    return found
+    found = [
+        _mount(item, flag.value)
+        for item in dockerfile.instructions
+        if item.keyword == "RUN"
+        for flag in item.flags
+        if flag.name == "mount" and flag.value is not None and flag.value.characters
+    ]
+    return [mount for mount in found if mount.type == kind]
 
 
 def secret_mounts(dockerfile: Dockerfile) -> list[Mount]:
@@ -325,43 +465,36 @@ def cache_mounts(dockerfile: Dockerfile) -> list[Mount]:
     return mounts(dockerfile, "cache")
 
 
-def _mount(text: str, instruction: Instruction, flag: Flag, stage: int) -> Mount:
-    value = flag.value or ""
-    fields = next(csv.reader([_unquoted(value)]), [])
-    options: list[tuple[str, str | None]] = []
-    for part in fields:
-        key, separator, item = part.partition("=")
-        options.append((key.strip().lower(), item if separator else None))
-    known = dict(options)
-    identifier = known.get("id")
-    id_start = id_end = None
-    if identifier:
-        raw = text[flag.value_start : flag.end]
-        match = re.search(r"(?:^|[,\"'])id=", raw, re.IGNORECASE)
-        if match and raw[match.end() :].startswith(identifier):
-            id_start = flag.value_start + match.end()
-            id_end = id_start + len(identifier)
-    required = "required" in known and (known["required"] or "true").lower() in ("true", "1")
+def _mount(instruction: Instruction, value: Located) -> Mount:
+    fields: dict[str, Located | None] = {}
+    for field in _csv(value):
+        key, separator, _ = field.characters.partition("=")
+        name = {"src": "source", "dst": "target", "destination": "target"}.get(key.lower(), key.lower())
+        fields[name] = field[len(key) + 1 :] if separator else None
+    known = {name: item.characters for name, item in fields.items() if item is not None}
+    kind = known.get("type", "bind").lower()
+    place = fields["source"] if kind == "secret" and known.get("source") else fields.get("id")
+    identifier = place.characters if place is not None else None
     return Mount(
-        (known.get("type") or "bind").lower(),
+        kind,
         identifier,
-        known.get("target") or known.get("dst") or known.get("destination"),
+        known.get("target"),
         known.get("env"),
-        required,
-        id_start,
-        id_end,
-        tuple(options),
-        flag,
+        "required" in fields and known.get("required", "true") in ("1", "t", "T", "true", "TRUE", "True"),
+        place.end if place is not None and identifier else None,
+        value.end,
         instruction,
-        stage,
     )
 
 
-def _unquoted(value: str) -> str:
-    """A flag's value without the shell quotes around it, which BuildKit takes off before it reads the CSV."""
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" and '"' not in value[1:-1]:
-        return value[1:-1]
-    return value
+def _csv(value: Located) -> Iterator[Located]:
+    """The fields of a mount, which is a CSV record."""
+    for match in _CSV_FIELD.finditer(value.characters):
+        if match[1] is None:
+            yield value[match.start(2) : match.end(2)]
+        else:
+            quoted = value[match.start(1) : match.end(1)]
+            yield quoted.pick(pair.start() for pair in re.finditer('""|.', quoted.characters, re.DOTALL))
 
 
 class DockerfileParser:

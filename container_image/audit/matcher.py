@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import hyperscan
@@ -12,11 +12,15 @@ from container_image.audit.needles import Needle, Target, needles
 
 @dataclass(frozen=True, slots=True)
 class Magic:
-    """The first bytes of a format, as a regular expression over bytes; `length` of them."""
+    """The first bytes of a format, as a regular expression over bytes; `length` of them.
+
+    `may_begin(data, offset)` tells strays by what follows, for magics that are found in every program.
+    """
 
     kind: str
     pattern: bytes
     length: int
+    may_begin: Callable[[bytes, int], bool] | None = None
 
 
 class Matcher:
@@ -47,6 +51,7 @@ class Matcher:
             number = ids.setdefault(magic.pattern, len(ids))
             lengths.append(magic.length)
             self.magics[number] = magic
+        self._checks = {number: magic.may_begin for number, magic in self.magics.items() if magic.may_begin is not None}
         self.lengths = lengths
         self.reach = max(lengths)
         # Indented narrow lines take several times the room of the form itself.
@@ -60,18 +65,26 @@ class Matcher:
         )
         self._scratch = hyperscan.Scratch(self._database)
 
-    def scan(self, data: memoryview) -> list[tuple[int, int]]:
-        """Every match as (pattern number, start), in the order of their ends."""
+    def scan(self, data: bytes, start: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """The needles and the magics in `data` from `start` on, as (pattern number, offset), by their ends."""
         hits: list[tuple[int, int]] = []
-        append = hits.append
-        lengths = self.lengths
+        openings: list[tuple[int, int]] = []
+        lengths, magics, checks = self.lengths, self.magics, self._checks
 
         def on_match(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
-            append((number, to - lengths[number]))
+            offset = start + to - lengths[number]
+            if number in checks:
+                if checks[number](data, offset):
+                    openings.append((number, offset))
+            elif number in magics:
+                openings.append((number, offset))
+            else:
+                hits.append((number, offset))
 
         # The binding takes any buffer; its annotations know str and bytes only.
-        self._database.scan(data, match_event_handler=on_match, scratch=self._scratch)  # type: ignore[type-var]
-        return hits
+        view = memoryview(data)[start:]
+        self._database.scan(view, match_event_handler=on_match, scratch=self._scratch)  # type: ignore[type-var]
+        return hits, openings
 
 
 def _escape(literal: bytes) -> bytes:

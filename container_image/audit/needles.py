@@ -33,8 +33,10 @@ MIN_RUN = 12
 # What a writer puts between two pieces of a value that it splits: line breaks (also spelled, in a JSON string),
 # indentation, quotes, concatenation and continuation.
 _NOISE = re.compile(rb"\\[nrt]|[\t\n\r \"'\\+]")
+_NOISE_BYTES = frozenset(b"\t\n\r \"'\\+nrt")
 _LINE_BREAK = re.compile(rb"[\r\n]+")
 _WRAPPED_EXPANSION = 2.5
+_FIRST_LOOK = 24
 _BOILERPLATE = re.compile(
     rb"-----(?:BEGIN|END) [A-Z0-9 ]+-----|https?://|"
     rb"\bghp_|\bgithub_pat_|\bglpat-|\bpypi-AgEIcHlwaS5vcmc|\bnpm_|\bxox[abp]-|\bsk-(?:proj-)?|\bhf_|\bAKIA"
@@ -198,43 +200,68 @@ def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
     """
     target = needle.target
     before, after = _sides(target, needle.position)
-    right, right_raw = _common(after, buffer, offset, forward=True)
-    left, left_raw = _common(before, buffer, offset, forward=False)
+    right = _common(after, buffer, offset, forward=True)
+    left = _common(before, buffer, offset, forward=False)
     length = left + right
     if length < target.least:
         return None
+    start = offset - _extent(left, buffer, offset, forward=False)
+    stop = offset + _extent(right, buffer, offset, forward=True)
     whole = len(target.squeezed)
-    if length < whole and _differs_in_one(target, buffer, offset - left_raw, offset + right_raw, left, right, before):
+    if length < whole and _differs_in_one(target, buffer, start, stop, left, right, before):
         return None
-    return Run(target, offset - left_raw, offset + right_raw, length / whole)
+    return Run(target, start, stop, length / whole)
 
 
-def _common(expected: bytes, buffer: bytes, offset: int, *, forward: bool) -> tuple[int, int]:
-    """How many bytes of `expected` are in `buffer` from `offset` on (or up to it), and over how many raw bytes."""
-    if not expected:
-        return 0, 0
+def _common(expected: bytes, buffer: bytes, offset: int, *, forward: bool) -> int:
+    """How many bytes of `expected` are in `buffer` from `offset` on, or up to it.
+
+    Most hits of short needles are strays, so the first look is a short one.
+    """
     room = len(buffer) - offset if forward else offset
-    width = min(room, 2 * len(expected) + 64)
+    if not expected or not room:
+        return 0
+    nearest = buffer[offset if forward else offset - 1]
+    if nearest != expected[0 if forward else -1] and nearest not in _NOISE_BYTES:
+        return 0
+    width = min(room, _FIRST_LOOK)
     while True:
-        raw = buffer[offset : offset + width] if forward else buffer[offset - width : offset]
-        seen = squeeze(raw)
+        seen = squeeze(_beside_offset(buffer, offset, width, forward=forward))
         length = _common_length(expected, seen, forward=forward)
         if length < len(seen) or length == len(expected) or width >= room:
-            break
-        width = min(room, 2 * width)
-    low, high = 0, len(raw)
+            return length
+        width = min(room, 4 * width)
+
+
+def _extent(length: int, buffer: bytes, offset: int, *, forward: bool) -> int:
+    """The fewest bytes beside `offset` that hold `length` of a form, white space and quotes included."""
+    low, high = length, length
+    room = len(buffer) - offset if forward else offset
+    while high < room and len(squeeze(_beside_offset(buffer, offset, high, forward=forward))) < length:
+        high = min(room, 2 * high + _FIRST_LOOK)
     while low < high:
         middle = (low + high) // 2
-        piece = raw[:middle] if forward else raw[len(raw) - middle :]
-        if len(squeeze(piece)) < length:
+        if len(squeeze(_beside_offset(buffer, offset, middle, forward=forward))) < length:
             low = middle + 1
         else:
             high = middle
-    return length, low
+    return low
+
+
+def _beside_offset(buffer: bytes, offset: int, width: int, *, forward: bool) -> bytes:
+    if forward:
+        return buffer[offset : offset + width]
+    start = offset - width
+    # An escape such as backslash and n is noise only as a pair.
+    if start > 0 and buffer[start - 1] == 0x5C and buffer[start] in b"nrt":
+        start -= 1
+    return buffer[start:offset]
 
 
 def _common_length(expected: bytes, seen: bytes, *, forward: bool) -> int:
     low, high = 0, min(len(expected), len(seen))
+    if high and expected[0 if forward else -1] != seen[0 if forward else -1]:
+        return 0
     while low < high:
         middle = (low + high + 1) // 2
         equal = expected[:middle] == seen[:middle] if forward else expected[-middle:] == seen[-middle:]

@@ -126,17 +126,17 @@ class StreamScanner:
         start = max(0, self._scanned - matcher.reach + 1)
         if start >= len(self._buffer):
             return
-        lengths, magics = matcher.lengths, matcher.magics
-        shift = self._base + start
-        seen = self._scanned - start
-        for number, position in matcher.scan(memoryview(self._buffer)[start:]):
-            if position + lengths[number] <= seen:
-                continue
-            if number in magics:
-                if self._carved:
-                    self._openings.append((number, shift + position))
-            else:
-                self._pending.append((number, shift + position))
+        # What ended before was seen with the piece before.
+        seen = self._scanned
+        lengths = matcher.lengths
+        hits, openings = matcher.scan(self._buffer, start)
+        for number, at in hits:
+            if at + lengths[number] > seen:
+                self._pending.append((number, self._base + at))
+        if self._carved:
+            for number, at in openings:
+                if at + lengths[number] > seen:
+                    self._openings.append((number, self._base + at))
         self._scanned = len(self._buffer)
 
     def _verify(self, *, final: bool) -> None:

@@ -8,8 +8,11 @@ HMAC, because the id is in the provenance, where a plain hash could be guessed a
 from __future__ import annotations
 
 import hmac
+import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 
 from container_image.build.key import derive
 from container_image.dockerfile import Mount, cache_mounts, parse, secret_mounts
@@ -31,43 +34,56 @@ def tagged_ids(key: bytes, secrets: Mapping[str, SecretValue]) -> dict[str, str]
 
 
 def rewrite(text: str, ids: Mapping[str, str]) -> str:
-    """The Dockerfile with tagged ids; its lines are those of the original.
+    """The Dockerfile with tagged ids; its lines are those of the original, as something is only ever added to them.
 
     A mount without a target or variable gets the target that its plain id would have given. A cache mount beside a
     secret is tagged too, as what the step writes there may hold the value.
     """
     dockerfile = parse(text)
-    edits: list[tuple[int, int, str]] = []
-    tags: dict[tuple[int, int], list[str]] = {}
+    additions: list[tuple[int, str]] = []
+    steps: defaultdict[int, set[str]] = defaultdict(set)
     for mount in secret_mounts(dockerfile):
         name = mount.effective_id
-        if name is None or name not in ids or ids[name] == name:
+        if name is None or ids.get(name, name) == name:
             continue
-        place = "" if mount.target or mount.env else f",target=/run/secrets/{name.rsplit('/', 1)[-1]}"
-        edits.append(_edit(text, mount, ids[name] + place))
-        tags.setdefault((mount.instruction.start, mount.instruction.end), []).append(ids[name].rsplit("-", 1)[-1])
+        additions.append(_retag(mount, name, ids[name].removeprefix(name)))
+        if not mount.target and mount.env is None:
+            additions.append((mount.end, "," + _field("target", _target(name))))
+        steps[mount.instruction.line].add(ids[name].rsplit("-", 1)[-1])
     for mount in cache_mounts(dockerfile):
-        step = tags.get((mount.instruction.start, mount.instruction.end))
-        if step:
-            edits.append(_edit(text, mount, f"{mount.id or mount.target or ''}-{'-'.join(sorted(set(step)))}"))
-    for start, end, replacement in sorted(edits, reverse=True):
-        text = text[:start] + replacement + text[end:]
-    return text
+        if step := steps.get(mount.instruction.line):
+            default = posixpath.normpath(mount.target or "/")
+            additions.append(_retag(mount, default, "-" + "-".join(sorted(step))))
+    parts, done = [], 0
+    for offset, addition in sorted(additions, key=itemgetter(0)):
+        parts += [text[done:offset], addition]
+        done = offset
+    return "".join([*parts, text[done:]])
 
 
-def _edit(text: str, mount: Mount, identifier: str) -> tuple[int, int, str]:
-    if mount.id_start is not None and mount.id_end is not None:
-        return mount.id_start, mount.id_end, identifier
-    at = mount.flag.value_start
-    if text[at : at + 1] in ("'", '"'):
-        at += 1
-    return at, at, f"id={identifier},"
+def _retag(mount: Mount, default: str, suffix: str) -> tuple[int, str]:
+    """What to write where, so that the mount's id, which is `default` if it has none, ends in `suffix`."""
+    if mount.id_end is not None:
+        return mount.id_end, suffix
+    return mount.end, "," + _field("id", default + suffix)
+
+
+def _field(key: str, value: str) -> str:
+    """A field of a mount: first a CSV field, then escaped as a Dockerfile's flags are, inside quotes or not."""
+    field = f"{key}={value}"
+    if re.search('[,"]', field):
+        field = '"' + field.replace('"', '""') + '"'
+    return re.sub(r"""([\s'"\\])""", r"\\\1", field)
+
+
+def _target(name: str) -> str:
+    return f"/run/secrets/{posixpath.basename(name)}"
 
 
 def restore(text: str, ids: Mapping[str, str]) -> str:
     """A message of BuildKit's as the author of the Dockerfile knows it: plain ids, no target of ours."""
     for name, identifier in ids.items():
-        if identifier != name:
-            text = text.replace(f"{identifier},target=/run/secrets/{name.rsplit('/', 1)[-1]}", name)
-            text = text.replace(identifier, name)
+        if identifier != name and identifier in text:
+            ours = re.escape("," + _field("target", _target(name)))
+            text = re.sub(rf"({re.escape(identifier)}[^\s]*?){ours}", r"\1", text).replace(identifier, name)
     return text

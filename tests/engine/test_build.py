@@ -55,18 +55,22 @@ def exists(tag: str) -> bool:
     return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
 
 
-def quarantined() -> list[str]:
-    listed = subprocess.run(
-        ["docker", "image", "ls", "--quiet", "container-image.invalid/q"], capture_output=True, check=True, text=True
-    )
-    return listed.stdout.split()
+def lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
 
 
-def records() -> set[str]:
-    listed = subprocess.run(
-        ["docker", "buildx", "history", "ls", "--format", "json"], capture_output=True, check=True, text=True
-    )
-    return {json.loads(line)["ref"] for line in listed.stdout.splitlines() if "Dockerfile-" in line}
+def leftovers() -> set[str]:
+    """The images in quarantine and the builder's records of our builds, whoever left them."""
+    images = lines("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "container-image.invalid/q")
+    records = lines("docker", "buildx", "history", "ls", "--format", "json")
+    return {*images, *(json.loads(line)["ref"] for line in records if "Dockerfile-" in line)}
+
+
+@pytest.fixture
+def left() -> Callable[[], set[str]]:
+    """What is left over now that was not when the test began."""
+    before = leftovers()
+    return lambda: leftovers() - before
 
 
 @pytest.fixture(params=["memory", "files"])
@@ -76,7 +80,7 @@ def handover(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
 
 
 def test_a_value_arrives_whole_and_nothing_of_it_stays(
-    busybox_image: str, tag: str, handover: dict[str, Path], tmp_path: Path
+    left: Callable[[], set[str]], busybox_image: str, tag: str, handover: dict[str, Path], tmp_path: Path
 ) -> None:
     value = secrets.token_bytes(300_000)
     image = declare(COPIES, busybox_image, "", secrets={"TOKEN": Secret.from_value(value)})
@@ -85,7 +89,7 @@ def test_a_value_arrives_whole_and_nothing_of_it_stays(
     assert built.report is not None
     assert built.report.verdict is Verdict.CLEAN
     assert list(tmp_path.iterdir()) == []
-    assert not records()
+    assert not left()
 
 
 def test_a_changed_value_rebuilds_its_steps_and_no_other(busybox_image: str, tag: str, token: str) -> None:
@@ -128,17 +132,21 @@ def test_builds_at_once_each_get_their_own_value(busybox_image: str) -> None:
         subprocess.run(["docker", "image", "rm", "--force", *names], capture_output=True, check=False)
 
 
-def test_what_a_step_prints_is_redacted_and_warned_of(busybox_image: str, tag: str, token: str) -> None:
+def test_what_a_step_prints_is_redacted_and_warned_of(
+    left: Callable[[], set[str]], busybox_image: str, tag: str, token: str
+) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; base64 /run/secrets/TOKEN; echo done\n"
     shown: list[str] = []
     built = declare(text, busybox_image, token).build(tags=[tag], on_event=lambda event: shown.append(repr(event)))
     assert token not in "".join(shown)
     assert "[TOKEN]" in "".join(shown)
     assert [(item.code, item.secret) for item in built.warnings] == [("secret-in-log", "TOKEN")]
-    assert not records()
+    assert not left()
 
 
-def test_a_leak_withholds_the_tag_and_removes_the_image(busybox_image: str, tag: str, token: str) -> None:
+def test_a_leak_withholds_the_tag_and_removes_the_image(
+    left: Callable[[], set[str]], busybox_image: str, tag: str, token: str
+) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /etc/token\nRUN rm /etc/token\n"
     with pytest.raises(SecretLeakError) as caught:
         declare(text, busybox_image, token).build(tags=[tag])
@@ -148,7 +156,7 @@ def test_a_leak_withholds_the_tag_and_removes_the_image(busybox_image: str, tag:
     assert finding.instruction.startswith("RUN cp /run/secrets/TOKEN /etc/token")
     assert token not in str(caught.value) + repr(caught.value.report)
     assert not exists(tag)
-    assert not quarantined()
+    assert not left()
 
 
 def test_a_leak_names_the_python_file_and_line(busybox_image: str, token: str) -> None:
@@ -178,13 +186,15 @@ def test_no_audit_is_explicit(busybox_image: str, tag: str, token: str) -> None:
     assert read(tag, "/leak") == token
 
 
-def test_a_failing_step_shows_its_line_and_its_last_output(busybox_image: str, token: str) -> None:
+def test_a_failing_step_shows_its_line_and_its_last_output(
+    left: Callable[[], set[str]], busybox_image: str, token: str
+) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; echo the reason; exit 3\n"
     with pytest.raises(BuildError, match="the reason") as caught:
         declare(text, busybox_image, token).build()
     assert caught.value.line == 7
     assert token not in str(caught.value)
-    assert not records()
+    assert not left()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,7 @@ def test_missing_sources_are_all_named_before_any_step(busybox_image: str) -> No
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_build_and_cleans_up(
-    busybox_image: str, tmp_path: Path, token: str, number: signal.Signals, status: int
+    left: Callable[[], set[str]], busybox_image: str, tmp_path: Path, token: str, number: signal.Signals, status: int
 ) -> None:
     (tmp_path / "Dockerfile").write_text(COPIES + f"RUN echo {token[:5]} && sleep 97\n")
     process = start(tmp_path, busybox_image, token)
@@ -248,12 +258,13 @@ def test_a_signal_stops_the_build_and_cleans_up(
     time.sleep(1)
     process.send_signal(number)
     assert process.wait(30) == status
-    assert not records()
-    assert not quarantined()
+    assert not left()
     assert not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True, check=False).stdout
 
 
-def test_kill_leaves_no_value_on_any_file_system(busybox_image: str, tmp_path: Path, token: str) -> None:
+def test_kill_leaves_no_value_on_any_file_system(
+    left: Callable[[], set[str]], busybox_image: str, tmp_path: Path, token: str
+) -> None:
     (tmp_path / "Dockerfile").write_text(COPIES + "RUN sleep 96\n")
     process = start(tmp_path, busybox_image, token)
     wait_for(lambda: b"other" in os.read(process.stderr.fileno(), 65536))  # type: ignore[union-attr]
@@ -267,9 +278,9 @@ def test_kill_leaves_no_value_on_any_file_system(busybox_image: str, tmp_path: P
     wait_for(
         lambda: not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True, check=False).stdout
     )
-    wait_for(lambda: bool(records()))
+    wait_for(lambda: bool(left()))
     declare(COPIES, busybox_image, token).build()
-    assert not records()
+    assert not left()
 
 
 def start(context: Path, image: str, token: str) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -29,9 +30,8 @@ def make(kind: str) -> str:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace("{" + name + "}", value)
-    return text
+    """The text with each `{NAME}` replaced by the secret's value; `${NAME}` is the Dockerfile's own."""
+    return re.sub(r"(?<!\$)\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
 
 
 @pytest.mark.parametrize("case", CASES)
