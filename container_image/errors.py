@@ -51,11 +51,15 @@ class UnknownReferenceError(InvalidInputError):
 
 
 class PreflightError(InvalidInputError):
-    """A build that must not start. `problems` holds one message for each reason."""
+    """A build that must not start. `problems` holds one message for each reason.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    `would_ship` is true where one of them is a value that would be in the image as it is written.
+    """
+
+    def __init__(self, problems: Sequence[str], *, would_ship: bool = False) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.would_ship = would_ship
 
 
 class SecretSourceError(ContainerImageError):

@@ -7,16 +7,13 @@ of an audit, so it always has one name.)
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from container_image.audit import AuditEvent, AuditPolicy, AuditReport, AuditWarning, SourceMap, Verdict, audit
-from container_image.build import BuildEvent, BuildRequest, client, run_build
+from container_image.build import BuildEvent, BuildRequest, open_run, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.secrets import SecretValue
-
-_QUARANTINE = "container-image.invalid/q"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +43,8 @@ def build_through(
         SecretLeakError: a secret is in the image; the image is gone, nothing was tagged.
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
-    quarantine = f"{_QUARANTINE}:{secrets.token_hex(16)}"
-    try:
-        result = run_build(request, tag=quarantine, on_event=on_event)
+    with open_run(request) as run:
+        result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
@@ -58,7 +54,7 @@ def build_through(
         if searched and not no_audit:
             source = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
             report = audit(
-                f"docker-daemon:{quarantine}",
+                f"docker-daemon:{run.image}",
                 searched,
                 policy=policy,
                 on_event=on_event,
@@ -68,11 +64,8 @@ def build_through(
             report = _named(report, tags, result.digest)
             _require_clean(report)
         for tag in tags:
-            client.call(["tag", quarantine, tag])
+            run.client.call("tag", run.image, tag)
         return BuiltImage(result.digest, tuple(tags), report, warnings)
-    finally:
-        # Also the image, where no other name holds it: after a leak, nothing of it stays under any name.
-        client.call(["image", "rm", "--force", quarantine], check=False)
 
 
 def _searched(request: BuildRequest) -> dict[str, SecretValue]:

@@ -25,11 +25,11 @@ from typing_extensions import Self
 from container_image.audit import AuditEvent, AuditPolicy
 from container_image.build import BuildEvent, BuildRequest, check_build
 from container_image.declared import caller, literal_offset
-from container_image.dockerfile import DockerfileParser, parse
+from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
-from container_image.errors import DockerfileError, InvalidInputError
+from container_image.errors import InvalidInputError
 from container_image.gate import BuiltImage, build_through
-from container_image.secrets import Secret, SecretValue, as_secret, resolve_secrets
+from container_image.secrets import Secret, SecretValue, as_secret
 
 __all__ = ["BuiltImage", "ContainerImage"]
 
@@ -90,7 +90,6 @@ class ContainerImage(BaseModel):
     _patterns: list[str] = PrivateAttr(default_factory=list)
     _file: str = PrivateAttr(default="Dockerfile")
     _line_offset: int = PrivateAttr(default=0)
-    _dockerfile_path: Path | None = PrivateAttr(default=None)
 
     def __init__(self, dockerfile_str: str = "", **fields: Any) -> None:
         try:
@@ -228,10 +227,6 @@ class ContainerImage(BaseModel):
         self._patterns = load_patterns(None, patterns, path)
         self._dockerignore = regexes(self._patterns)
 
-    def use_docker_ignore_rules(self, dockerfile: Path) -> None:
-        """Leaves the context to Docker's own rules: `<Dockerfile>.dockerignore`, else the context's `.dockerignore`."""
-        self._dockerfile_path = dockerfile
-
     def build(
         self,
         *,
@@ -281,24 +276,16 @@ class ContainerImage(BaseModel):
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
         anonymous memory; `keep_history` leaves the builder's record of the build.
         """
-        declared = {**self.secrets, **(secrets or {})}
-        self._refuse_lost_override()
-        values = resolve_secrets(declared)
-        sources = {name: value for name, value in declared.items() if isinstance(value, Secret)}
         logins = {
             host: (login["username"], SecretValue(f"registry:{host}", login["password"].encode()))
             for host, login in self.registries.items()
         }
-        return BuildRequest(
+        request = BuildRequest(
             dockerfile=self.dockerfile_str,
             context=Path(self.context_dir).expanduser(),
             file=self._file,
             line_offset=self._line_offset,
-            dockerfile_path=self._dockerfile_path,
-            ignore=to_docker(self._patterns) if self._dockerfile_path is None else None,
-            secrets=values,
-            secret_files={name: source.path for name, source in sources.items() if source.path is not None},
-            secret_variables=frozenset(source.variable for source in sources.values() if source.variable),
+            ignore=to_docker(self._patterns),
             build_args=self.build_args,
             labels=self.labels,
             registries=logins,
@@ -319,17 +306,7 @@ class ContainerImage(BaseModel):
             secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
             keep_history=keep_history,
         )
-
-    def _refuse_lost_override(self) -> None:
-        """An entrypoint or cmd is written behind the last stage, so that is the stage to build."""
-        if self.target is None or (self.entrypoint is None and self.cmd is None):
-            return
-        try:
-            last = parse(self.dockerfile_str).stages[-1]
-        except (DockerfileError, IndexError):
-            return
-        if self.target not in (last.name, str(last.index)):
-            raise InvalidInputError(f"entrypoint and cmd apply to the last stage, and the target is {self.target!r}")
+        return request.with_secrets({**self.secrets, **(secrets or {})})
 
 
 def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> str:

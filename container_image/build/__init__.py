@@ -2,5 +2,6 @@
 
 from container_image.build.buildkit import check_build, run_build
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
+from container_image.build.run import Run, open_run
 
-__all__ = ["BuildEvent", "BuildRequest", "BuildResult", "BuildWarning", "check_build", "run_build"]
+__all__ = ["BuildEvent", "BuildRequest", "BuildResult", "BuildWarning", "Run", "check_build", "open_run", "run_build"]

@@ -2,89 +2,85 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from container_image.build import client
-from container_image.build import key as keys
-from container_image.build.handoff import handoff, private_directory, sweep
+from container_image.build.client import Client
+from container_image.build.handoff import handoff
 from container_image.build.history import forget
+from container_image.build.leftovers import group_lives
 from container_image.build.preflight import ignore_text, preflight
 from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult
+from container_image.build.run import Run, open_run
 from container_image.build.tagging import RESERVED, restore, rewrite, tagged_ids
 from container_image.dockerfile import parse
-from container_image.errors import BuildError, ContainerImageError, DockerfileError, InvalidInputError, PreflightError
+from container_image.errors import BuildError, ContainerImageError, DockerfileError, PreflightError
+from container_image.state import build_key
 
 _GRACE = 5.0
 _SETTLE = 0.5
-_DOCKERFILE = "Dockerfile-"
+# Started by a process that is killed, a build would go on by itself: the kernel interrupts it then (prctl(2),
+# PR_SET_PDEATHSIG), unless its parent was gone before it could ask for that.
+_GUARD = """\
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGINT)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 OnEvent = Callable[[BuildEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A build whose Dockerfile copy is written: where it is, under which ids, and in which environment."""
+    """A build whose rewritten Dockerfile is in place: the ids in it, and what redacts its output."""
 
-    dockerfile: Path
     ids: Mapping[str, str]
-    env: Mapping[str, str]
     redactor: Redactor
 
+    def plain(self, text: str) -> str:
+        """A text as the author of the Dockerfile knows it."""
+        return restore(text, self.ids)
 
-def run_build(request: BuildRequest, *, tag: str, on_event: OnEvent | None = None) -> BuildResult:
-    """Builds an image under the name `tag` in the engine's store.
+
+def run_build(run: Run, *, on_event: OnEvent | None = None) -> BuildResult:
+    """Builds the image of a run, under its name in quarantine, in the engine's store.
 
     Raises:
         PreflightError, DockerfileError: the build must not start; nothing ran.
         BuildError: a step failed; names its line and carries its last output, redacted.
-        EngineError: no engine answers, or it is too old.
     """
-    client.check_versions()
-    for name in sweep():
-        # A killed run could not remove its record, which replays its log.
-        if name.startswith(_DOCKERFILE) and not name.endswith(".dockerignore"):
-            forget(name, request.builder)
-    with private_directory() as directory, _prepare(request, directory) as prepared:
-        _check_mounts(request, prepared)
-        metadata = directory / "metadata.json"
-        values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
-        configured = _docker_config(request)
-        if configured is not None:
-            values["config.json"] = configured
-        with handoff(values, request.secret_tmpdir) as given:
-            env = dict(prepared.env)
-            if configured is not None:
-                env["DOCKER_CONFIG"] = str(_link_config(directory / "docker", given.paths["config.json"]))
-            mounts = [
-                f"--secret=id={identifier},src={path}"
-                for identifier, path in given.paths.items()
-                if identifier != "config.json"
-            ]
-            arguments = [
-                *client.command(), "buildx", "build", "--progress=rawjson", f"--metadata-file={metadata}", *mounts,
-                *_options(request), *_output(request, tag), f"--file={prepared.dockerfile}", str(request.context),
-            ]  # fmt: skip
-            progress = Progress(prepared.redactor, lambda text: restore(text, prepared.ids))
-            try:
-                status = _run(arguments, env, given.descriptors, progress, on_event)
-            finally:
-                if request.secrets and not request.keep_history:
-                    forget(prepared.dockerfile.name, request.builder)
-        if status:
-            raise _failure(request, progress)
-        return _result(metadata, progress)
+    request = run.request
+    prepared = _prepare(run)
+    _check_mounts(run, prepared)
+    metadata = run.directory / "metadata.json"
+    values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
+    with handoff(values, run.files) as given:
+        mounts = [f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items()]
+        arguments = [
+            "buildx", "build", "--progress=rawjson", f"--metadata-file={metadata}", *mounts, *_options(request),
+            *_output(request, run.image), f"--file={run.dockerfile}", str(request.context),
+        ]  # fmt: skip
+        progress = Progress(prepared.redactor, prepared.plain)
+        try:
+            status = _run(run, arguments, given.descriptors, progress, on_event)
+        finally:
+            # Now, not when the run is over: the audit may take long, and the record replays the log.
+            if request.secrets and not request.keep_history:
+                forget(run.dockerfile.name, run.client)
+    if status:
+        raise _failure(request, progress)
+    return _result(metadata, progress)
 
 
 def check_build(request: BuildRequest) -> list[str]:
@@ -93,22 +89,22 @@ def check_build(request: BuildRequest) -> list[str]:
     Raises:
         PreflightError, DockerfileError: as `run_build` would.
     """
-    client.check_versions()
-    with private_directory() as directory, _prepare(request, directory) as prepared:
-        _check_mounts(request, prepared)
-        found = _call(request, prepared, "check")
-        warnings = found.get("warnings")
+    with open_run(request) as run:
+        prepared = _prepare(run)
+        _check_mounts(run, prepared)
+        warnings = _call(run, prepared, "check").get("warnings")
         messages = []
         for warning in warnings if isinstance(warnings, list) else []:
             ranges = (warning.get("location") or {}).get("ranges") or [{}]
             line = (ranges[0].get("start") or {}).get("line")
             text = f"{request.place(line)}: {warning.get('ruleName')}: {warning.get('detail') or warning.get('description')}"
-            messages.append(prepared.redactor.text(restore(text, prepared.ids)))
+            messages.append(prepared.redactor.text(prepared.plain(text)))
         return messages
 
 
-@contextlib.contextmanager
-def _prepare(request: BuildRequest, directory: Path) -> Iterator[_Prepared]:
+def _prepare(run: Run) -> _Prepared:
+    """Writes the Dockerfile with tagged ids, and its ignore file beside it, where BuildKit looks first."""
+    request = run.request
     try:
         dockerfile = parse(request.dockerfile)
     except DockerfileError as error:
@@ -116,19 +112,14 @@ def _prepare(request: BuildRequest, directory: Path) -> Iterator[_Prepared]:
         raise DockerfileError(f"{request.place(error.line)}: {reason}", error.line) from None
     if not dockerfile.stages:
         raise DockerfileError(f"{request.place(1)}: the Dockerfile has no FROM; begin a stage with FROM IMAGE", 1)
-    ids = tagged_ids(keys.build_key(), request.secrets)
-    path = directory / f"{_DOCKERFILE}{secrets.token_hex(8)}"
+    ids = tagged_ids(build_key(), request.secrets)
     text = rewrite(request.dockerfile, ids)
     if request.entrypoint is not None or request.cmd is not None:
         text += "\n" + "".join(_override(*pair) for pair in (("ENTRYPOINT", request.entrypoint), ("CMD", request.cmd)))
-    path.write_text(text, encoding="utf-8", errors="surrogateescape")
-    path.with_name(path.name + ".dockerignore").write_text(ignore_text(request), errors="surrogateescape")
-    hidden = request.secret_variables | {keys.VARIABLE}
-    env = {name: value for name, value in os.environ.items() if name not in hidden}
-    env |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
-    yield _Prepared(
-        path, ids, env, Redactor([*request.secrets.values(), *(login for _, login in request.registries.values())])
-    )
+    run.dockerfile.write_text(text, encoding="utf-8", errors="surrogateescape")
+    ignore = run.dockerfile.with_name(run.dockerfile.name + ".dockerignore")
+    ignore.write_text(ignore_text(request), errors="surrogateescape")
+    return _Prepared(ids, Redactor([*request.secrets.values(), *(login for _, login in request.registries.values())]))
 
 
 def _override(keyword: str, value: str | list[str] | None) -> str:
@@ -137,11 +128,12 @@ def _override(keyword: str, value: str | list[str] | None) -> str:
     return f"{keyword} {value if isinstance(value, str) else json.dumps(value)}\n"
 
 
-def _check_mounts(request: BuildRequest, prepared: _Prepared) -> None:
+def _check_mounts(run: Run, prepared: _Prepared) -> None:
     """Preflight with what BuildKit says the rewritten build mounts, and the proof that every id there is tagged."""
+    request = run.request
     plain = {identifier: name for name, identifier in prepared.ids.items()}
     try:
-        outline = _call(request, prepared, "outline")
+        outline = _call(run, prepared, "outline")
     except BuildError:
         # A frontend or base that has no outline here fails the build itself with a better message.
         preflight(request)
@@ -165,16 +157,20 @@ def _check_mounts(request: BuildRequest, prepared: _Prepared) -> None:
         )
 
 
-def _call(request: BuildRequest, prepared: _Prepared, what: str) -> dict[str, object]:
-    arguments = [
-        *client.command(), "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *_options(request),
-        f"--file={prepared.dockerfile}", str(request.context),
-    ]  # fmt: skip
-    done = subprocess.run(arguments, capture_output=True, env=prepared.env, check=False)
+def _call(run: Run, prepared: _Prepared, what: str) -> dict[str, object]:
+    request = run.request
+    arguments = run.client.command(
+        "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *_options(request),
+        f"--file={run.dockerfile}", str(request.context),
+    )  # fmt: skip
+    done = subprocess.run(
+        arguments, capture_output=True, env=dict(run.client.environment), check=False, stdin=subprocess.DEVNULL,
+        pass_fds=run.client.descriptors,
+    )  # fmt: skip
     try:
         found = json.loads(done.stdout)
     except ValueError:
-        progress = Progress(prepared.redactor, lambda text: restore(text, prepared.ids))
+        progress = Progress(prepared.redactor, prepared.plain)
         for line in done.stderr.splitlines():
             for _ in progress.feed(line):
                 pass
@@ -207,49 +203,50 @@ def _output(request: BuildRequest, tag: str) -> list[str]:
 
 
 def _run(
-    arguments: Sequence[str],
-    env: Mapping[str, str],
-    descriptors: tuple[int, ...],
-    progress: Progress,
-    on_event: OnEvent | None,
+    run: Run, arguments: Sequence[str], descriptors: tuple[int, ...], progress: Progress, on_event: OnEvent | None
 ) -> int:
-    process = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(env),
-        pass_fds=descriptors, start_new_session=True,
-    )  # fmt: skip
-    try:
+    with _process(run.client, arguments, descriptors) as process:
+        run.journal.started(process.pid)
         assert process.stderr is not None
         for line in process.stderr:
             for event in progress.feed(line):
                 if on_event is not None:
                     on_event(event)
         return process.wait()
+
+
+@contextlib.contextmanager
+def _process(
+    client: Client, arguments: Sequence[str], descriptors: tuple[int, ...]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A `docker` command in a process group of its own, which ends with the context, and with this process."""
+    command = client.command(*arguments)
+    if sys.platform == "linux" and sys.executable:
+        command = [sys.executable, "-ISc", _GUARD, str(os.getpid()), *command]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=dict(client.environment), pass_fds=(*descriptors, *client.descriptors), start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
     finally:
         _stop(process)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ends the whole group, buildx included: it is asked first, so that the engine cancels the build."""
-    if process.poll() is None or _group_lives(process.pid):
+    if process.poll() is None or group_lives(process.pid):
         for number in (signal.SIGINT, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             deadline = time.monotonic() + _GRACE
-            while time.monotonic() < deadline and (process.poll() is None or _group_lives(process.pid)):
+            while time.monotonic() < deadline and (process.poll() is None or group_lives(process.pid)):
                 time.sleep(0.05)
         # The engine writes the record of a cancelled build now; removing it before that breaks the engine's list.
         time.sleep(_SETTLE)
     process.wait()
     if process.stderr is not None:
         process.stderr.close()
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:
@@ -276,39 +273,3 @@ def _result(metadata: Path, progress: Progress) -> BuildResult:
     if found.get("containerimage.config.digest") == digest:
         return BuildResult(digest, "config", tuple(progress.warnings))
     return BuildResult(digest, "index" if kind == "index" else "manifest", tuple(progress.warnings))
-
-
-def _docker_config(request: BuildRequest) -> bytes | None:
-    """The user's Docker configuration with the request's logins in it; None when there are none."""
-    if not request.registries:
-        return None
-    try:
-        config = json.loads((_user_config() / "config.json").read_bytes())
-    except FileNotFoundError:
-        config = {}
-    except (OSError, ValueError):
-        raise InvalidInputError(f"{_user_config() / 'config.json'}: not a Docker configuration; correct it") from None
-    auths = config.setdefault("auths", {})
-    helpers = config.get("credHelpers") or {}
-    for host, (user, password) in request.registries.items():
-        login = user.encode() + b":" + password.reveal()
-        auths[host] = {"auth": base64.b64encode(login).decode()}
-        helpers.pop(host, None)
-    # A store would be asked instead of the logins here.
-    config.pop("credsStore", None)
-    return json.dumps(config).encode()
-
-
-def _user_config() -> Path:
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-
-
-def _link_config(directory: Path, config: str) -> Path:
-    """A configuration directory with everything of the user's (contexts, builders, plugins) but another config.json."""
-    directory.mkdir(mode=0o700)
-    if _user_config().is_dir():
-        for item in _user_config().iterdir():
-            if item.name != "config.json":
-                (directory / item.name).symlink_to(item)
-    (directory / "config.json").symlink_to(config)
-    return directory

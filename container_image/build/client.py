@@ -1,13 +1,14 @@
-"""The `docker` command: which one, whether an engine answers it, and calls that print JSON."""
+"""The `docker` command as one build runs it: which engine, in which environment, and calls that give what it prints."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from python_on_whales import DockerClient
 
@@ -18,51 +19,65 @@ MIN_BUILDX = (0, 21)
 _TIMEOUT = 120
 
 
-@lru_cache(maxsize=1)
-def command() -> tuple[str, ...]:
-    """The client command; the user's context, host and configuration hold for it."""
-    return tuple(str(part) for part in DockerClient().client_config.docker_cmd)
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How `docker` is run. `context` is None for the one that the environment chooses.
 
-
-def call(arguments: Sequence[str], *, env: Mapping[str, str] | None = None, check: bool = True) -> str:
-    """What `docker ARGUMENTS…` prints on stdout.
-
-    Raises:
-        EngineError: there is no such command, it failed, or it took too long.
+    `descriptors` are open files that the command inherits, for what `environment` names as `/proc/self/fd/N`.
     """
-    try:
-        done = subprocess.run(
-            [*command(), *arguments], capture_output=True, env=env, timeout=_TIMEOUT, check=False, text=True
-        )
-    except FileNotFoundError:
-        raise EngineError("there is no `docker` command; install Docker with buildx") from None
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"`docker {arguments[0]}` did not answer within {_TIMEOUT} s") from None
-    if check and done.returncode:
-        detail = done.stderr.strip().splitlines()
-        raise EngineError(f"`docker {' '.join(arguments[:2])}` failed: {detail[-1] if detail else 'no message'}")
-    return done.stdout
 
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    context: str | None = None
+    descriptors: tuple[int, ...] = ()
 
-def check_versions() -> None:
-    """Makes sure that an engine and a buildx answer that can do what builds need.
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of `docker ARGUMENTS…`.
 
-    Raises:
-        EngineError: none answers, or one is too old; names the version that was found.
-    """
-    try:
-        versions = json.loads(call(["version", "--format", "{{json .}}"]))
-        engine = str((versions.get("Server") or {}).get("Version") or "")
-    except (ValueError, EngineError) as error:
-        where = os.environ.get("DOCKER_HOST", "the current Docker context")
-        raise EngineError(f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST ({error})") from None
-    require("Docker Engine", engine, MIN_ENGINE)
-    try:
-        buildx = call(["buildx", "version"])
-    except EngineError:
-        raise EngineError("docker has no buildx; install the docker-buildx plugin") from None
-    found = re.search(r"\bv?(\d+\.\d+[^\s]*)", buildx)
-    require("buildx", found[1] if found else buildx, MIN_BUILDX)
+        Raises:
+            EngineError: there is no such command.
+        """
+        # Looked for here, because python-on-whales downloads one where there is none.
+        if shutil.which("docker") is None:
+            raise EngineError("there is no `docker` command; install Docker with buildx")
+        return [*map(str, DockerClient(context=self.context).client_config.docker_cmd), *arguments]
+
+    def call(self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT) -> str:
+        """What `docker ARGUMENTS…` prints on stdout.
+
+        Raises:
+            EngineError: there is no such command, it failed (unless not `check`), or it took too long.
+        """
+        name = f"docker {' '.join(arguments[:2])}"
+        try:
+            done = subprocess.run(
+                self.command(*arguments), capture_output=True, env=dict(self.environment), timeout=timeout,
+                check=False, text=True, pass_fds=self.descriptors, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"`{name}` did not answer within {timeout} s; is the engine well?") from None
+        if check and done.returncode:
+            raise EngineError(f"`{name}` failed: {_last_line(done.stderr)}")
+        return done.stdout
+
+    def check_versions(self) -> None:
+        """Makes sure that an engine and a buildx answer that can do what builds need.
+
+        Raises:
+            EngineError: none answers, or one is too old; names the version that was found.
+        """
+        try:
+            versions = json.loads(self.call("version", "--format", "{{json .}}"))
+            engine = str((versions.get("Server") or {}).get("Version") or "")
+        except (ValueError, EngineError) as error:
+            where = self.environment.get("DOCKER_HOST") or f"the {self.context or 'current'} Docker context"
+            raise EngineError(f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST ({error})") from None
+        require("Docker Engine", engine, MIN_ENGINE)
+        try:
+            buildx = self.call("buildx", "version")
+        except EngineError:
+            raise EngineError("docker has no buildx; install the docker-buildx plugin") from None
+        found = re.search(r"\bv?(\d+\.\d+[^\s]*)", buildx)
+        require("buildx", found[1] if found else buildx, MIN_BUILDX)
 
 
 def require(what: str, found: str, least: tuple[int, int]) -> None:
@@ -70,3 +85,8 @@ def require(what: str, found: str, least: tuple[int, int]) -> None:
     match = re.match(r"v?(\d+)\.(\d+)", found)
     if match is None or (int(match[1]), int(match[2])) < least:
         raise EngineError(f"{what} {found or '(unknown)'} is too old; install {least[0]}.{least[1]} or newer")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"

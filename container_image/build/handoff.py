@@ -1,7 +1,7 @@
-"""Hands values to BuildKit: as sealed anonymous memory where there is such a thing, else as short-lived files.
+"""Hands values to a child process: as sealed anonymous memory where there is such a thing, else as short-lived files.
 
 A memfd is inherited by the child, which reads it as `/proc/self/fd/N`; no file system ever holds the value. A file is
-0600 in a 0700 directory; the next run removes what a killed one left.
+0600 in a 0700 directory.
 """
 
 from __future__ import annotations
@@ -10,18 +10,15 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from container_image.errors import InvalidInputError
+HAS_MEMORY = sys.platform == "linux" and hasattr(os, "memfd_create")
+"""Whether this system has anonymous memory that a child process can open."""
 
-PREFIX = "container-image-"
-_LOCK = "lock"
 _PR_SET_DUMPABLE = 4
 _dumpable_lock = threading.Lock()
 _holders = 0
@@ -36,21 +33,24 @@ class Handoff:
 
 
 @contextlib.contextmanager
-def handoff(values: Mapping[str, bytes], tmpdir: Path | None = None) -> Iterator[Handoff]:
-    """Makes values readable for a child process while the context lasts. `tmpdir` forces files, in that directory."""
-    if tmpdir is None and sys.platform == "linux" and hasattr(os, "memfd_create"):
+def handoff(values: Mapping[str, bytes], directory: Path | None) -> Iterator[Handoff]:
+    """Makes values readable for a child process while the context lasts: in memory, or as files in `directory`."""
+    if directory is None:
         with _memory(values) as given:
             yield given
-    else:
-        with private_directory(tmpdir) as directory:
-            paths = {}
-            for number, (name, value) in enumerate(values.items()):
-                path = directory / str(number)
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(value)
-                paths[name] = str(path)
-            yield Handoff(paths, ())
+        return
+    paths: dict[str, str] = {}
+    try:
+        for name, value in values.items():
+            path = directory / os.urandom(8).hex()
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            paths[name] = str(path)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(value)
+        yield Handoff(paths, ())
+    finally:
+        for path_name in paths.values():
+            Path(path_name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -91,45 +91,3 @@ def _not_dumpable() -> Iterator[None]:
             _holders -= 1
             if not _holders:
                 prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-
-
-@contextlib.contextmanager
-def private_directory(parent: Path | None = None) -> Iterator[Path]:
-    """A directory for this user alone, in memory where there is a file system for that, removed at the end.
-
-    It holds a lock while it is in use, so that `sweep` can tell one that a killed run left.
-    """
-    base = parent or _memory_directory()
-    if not base.is_dir():
-        raise InvalidInputError(f"{base}: no such directory for temporary files; make it, or name another")
-    if parent is not None:
-        sweep(parent)
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    try:
-        with (directory / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _memory_directory() -> Path:
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
-        if candidate and Path(candidate).is_dir() and os.access(candidate, os.W_OK | os.X_OK):
-            return Path(candidate)
-    return Path(tempfile.gettempdir())
-
-
-def sweep(base: Path | None = None) -> list[str]:
-    """Removes the directories of this user that a killed run left; returns the names of the files that were there."""
-    base = base or _memory_directory()
-    found: list[str] = []
-    for directory in base.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if directory.stat().st_uid != os.getuid():
-                continue
-            with (directory / _LOCK).open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found += [path.name for path in directory.iterdir()]
-                shutil.rmtree(directory, ignore_errors=True)
-    return found

@@ -27,9 +27,10 @@ def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | Non
         PreflightError: with every problem.
         DockerfileError: the Dockerfile can't be parsed.
     """
-    problems = [*_names(request), *_mounts(request, mounted), *_files(request), *_written(request)]
+    written = list(_written(request))
+    problems = [*_names(request), *_overrides(request), *_mounts(request, mounted), *_files(request), *written]
     if problems:
-        raise PreflightError(problems)
+        raise PreflightError(problems, would_ship=bool(written))
 
 
 def _names(request: BuildRequest) -> Iterator[str]:
@@ -43,6 +44,14 @@ def _names(request: BuildRequest) -> Iterator[str]:
     for place, names in by_place.items():
         if len(names) > 1:
             yield f"secrets {' and '.join(map(repr, names))} would both be /run/secrets/{place}; rename one"
+
+
+def _overrides(request: BuildRequest) -> Iterator[str]:
+    """An entrypoint or cmd is written behind the last stage, so that is the stage to build."""
+    if request.target is not None and (request.entrypoint is not None or request.cmd is not None):
+        last = parse(request.dockerfile).stages[-1]
+        if request.target.lower() not in ((last.name or "").lower(), str(last.index)):
+            yield f"entrypoint and cmd apply to the last stage, and the target is {request.target!r}; build the last stage"
 
 
 def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None) -> Iterator[str]:
@@ -70,8 +79,10 @@ def _files(request: BuildRequest) -> Iterator[str]:
     except OSError:
         raise InvalidInputError(f"{request.context}: no such build context; name a directory") from None
     ignore = ignore_text(request)
-    for name, path in request.secret_files.items():
-        resolved = path.resolve()
+    for name, source in request.sources.items():
+        if source.path is None:
+            continue
+        resolved = source.path.resolve()
         if not resolved.is_relative_to(root) or name not in request.secrets or not request.secrets[name].sensitive:
             continue
         inside = resolved.relative_to(root).as_posix()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from container_image.secrets import SecretValue
+from container_image.secrets import Secret, SecretValue, resolve_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class BuildRequest:
 
     `dockerfile` is the text; messages name it `file` and add `line_offset` to its lines, for a Dockerfile that is a
     string in a Python file. `ignore` is the text of the ignore file that BuildKit is to use; None means Docker's own
-    rules for `dockerfile_path`. `secret_files` are the files that secrets come from, `secret_variables` the
-    environment variables, which no child process inherits.
+    rules for `dockerfile_path`. `sources` are where secrets come from, as far as that is known: the variables among
+    them are inherited by no child process.
     """
 
     dockerfile: str
@@ -27,8 +27,7 @@ class BuildRequest:
     dockerfile_path: Path | None = None
     ignore: str | None = None
     secrets: Mapping[str, SecretValue] = field(default_factory=dict)
-    secret_files: Mapping[str, Path] = field(default_factory=dict)
-    secret_variables: frozenset[str] = frozenset()
+    sources: Mapping[str, Secret] = field(default_factory=dict)
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, tuple[str, SecretValue]] = field(default_factory=dict)
@@ -48,6 +47,15 @@ class BuildRequest:
     allow_unused: bool = False
     secret_tmpdir: Path | None = None
     keep_history: bool = False
+
+    def with_secrets(self, declared: Mapping[str, str | Secret | SecretValue]) -> BuildRequest:
+        """The same with these secrets, read now.
+
+        Raises:
+            SecretSourceError: a source is missing, unreadable or empty; names the secret and the source.
+        """
+        sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
+        return replace(self, secrets=resolve_secrets(declared), sources=sources)
 
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""

@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from operator import itemgetter
 
-from container_image.build.key import derive
 from container_image.dockerfile import Mount, cache_mounts, parse, secret_mounts
 from container_image.secrets import SecretValue
+from container_image.state import derive
 
 RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER|HTTP_AUTH_[A-Z]+)(\..+)?")
 """Ids that BuildKit itself looks up; they can't carry a tag."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from container_image.audit import AuditPolicy
+from container_image.build import BuildRequest, check_build
 from container_image.cli.display import Display
 from container_image.cli.options import (
     Command,
@@ -19,8 +22,8 @@ from container_image.cli.options import (
     write_reports,
 )
 from container_image.cli.target import from_context, is_declaration, load_declaration
-from container_image.errors import AuditFailedError, InvalidInputError
-from container_image.image import ContainerImage
+from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
+from container_image.gate import build_through
 
 
 def _build_options(function: Command) -> Command:
@@ -72,11 +75,11 @@ def build(
     """
     del debug
     paths = parse_reports(reports)
-    image, settings = _image(target, options)
+    request = _request(target, options)
     shown = None if quiet else form
     try:
         with Display(quiet=quiet) as display:
-            built = image.build(tags=tags, no_audit=no_audit, policy=AuditPolicy(), on_event=display.show, **settings)
+            built = build_through(request, tags=tags, no_audit=no_audit, policy=AuditPolicy(), on_event=display.show)
     except AuditFailedError as error:
         write_reports(error.report, shown, paths)
         raise
@@ -94,33 +97,50 @@ def build(
 @_build_options
 @click.option("--debug", is_flag=True, help="Show where an error came from.")
 def check(target: str, debug: bool, **options: Any) -> int:
-    """Say what can be said of TARGET before it is built: secrets that are missing or would ship, BuildKit's checks."""
+    """Say what can be said of TARGET before it is built: secrets that are missing or would ship, BuildKit's checks.
+
+    Exit code 1 means that a value would ship as it is written, 2 that the build would not start.
+    """
     del debug
-    image, settings = _image(target, options)
-    for message in image.check(**settings):
+    try:
+        messages = check_build(_request(target, options))
+    except PreflightError as error:
+        if not error.would_ship:
+            raise
+        click.echo(f"container-image: {error}", err=True)
+        return 1
+    for message in messages:
         click.echo(message)
     return 0
 
 
-def _image(target: str, options: dict[str, Any]) -> tuple[ContainerImage, dict[str, Any]]:
-    """The image with the options that change its declaration, and those that go with the build."""
-    file = options.pop("file")
+def _request(target: str, options: dict[str, Any]) -> BuildRequest:
+    """The build that TARGET declares, with what the options add to it or put in its place."""
+    file, secrets = options["file"], parse_secrets(options["secrets"])
     if is_declaration(target):
         if file:
             raise InvalidInputError(f"-f {file}: {target} is a declaration, which has its own Dockerfile")
-        image = load_declaration(target)
+        request = load_declaration(target).request(secrets=secrets)
     else:
-        image = from_context(target, file)
-    image.build_args = {**image.build_args, **_pairs("--build-arg", options.pop("build_args"))}
-    image.labels = {**image.labels, **_pairs("--label", options.pop("labels"))}
-    image.build_contexts = {**image.build_contexts, **_pairs("--build-context", options.pop("build_contexts"))}
-    image.cache_from = [*image.cache_from, *options.pop("cache_from")]
-    image.ssh = [*image.ssh, *options.pop("ssh")]
-    platforms = [name for item in options.pop("platforms") for name in item.split(",")]
-    image.platforms = platforms or image.platforms
-    image.target = options.pop("stage") or image.target
-    options["secrets"] = parse_secrets(options["secrets"])
-    return image, options
+        request = from_context(target, file).with_secrets(secrets)
+    platforms = tuple(name for item in options["platforms"] for name in item.split(","))
+    return replace(
+        request,
+        build_args={**request.build_args, **_pairs("--build-arg", options["build_args"])},
+        labels={**request.labels, **_pairs("--label", options["labels"])},
+        build_contexts={**request.build_contexts, **_pairs("--build-context", options["build_contexts"])},
+        cache_from=(*request.cache_from, *options["cache_from"]),
+        ssh=(*request.ssh, *options["ssh"]),
+        platforms=platforms or request.platforms,
+        target=options["stage"] or request.target,
+        network=options["network"],
+        builder=options["builder"],
+        no_cache=options["no_cache"],
+        pull=options["pull"],
+        allow_unused=options["allow_unused"],
+        secret_tmpdir=Path(options["secret_tmpdir"]) if options["secret_tmpdir"] else None,
+        keep_history=options["keep_history"],
+    )
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from container_image.build import BuildRequest
 from container_image.errors import InvalidInputError
 from container_image.image import ContainerImage
 
@@ -58,8 +59,8 @@ def load_declaration(target: str) -> ContainerImage:
     return image
 
 
-def from_context(context: str, file: str | None) -> ContainerImage:
-    """An image from a build context and its Dockerfile, with Docker's rules for both.
+def from_context(context: str, file: str | None) -> BuildRequest:
+    """A build of a context and its Dockerfile, with Docker's rules for both.
 
     Raises:
         InvalidInputError: not a directory, or no Dockerfile there.
@@ -71,10 +72,9 @@ def from_context(context: str, file: str | None) -> ContainerImage:
         )
     path = Path(file) if file else directory / "Dockerfile"
     try:
-        image = ContainerImage.from_dockerfile(path, context_dir=directory, dockerignore=[])
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(f"{path}: the Dockerfile can't be read: {error.strerror}; name it with -f") from None
     except UnicodeDecodeError:
         raise InvalidInputError(f"{path}: the Dockerfile is not UTF-8 text; name another with -f") from None
-    image.use_docker_ignore_rules(path)
-    return image
+    return BuildRequest(text, directory, file=str(path), dockerfile_path=path)

@@ -95,7 +95,7 @@ def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> Non
     (tmp_path / "app.py").write_text(
         "from container_image import ContainerImage\n"
         "class Broken(ContainerImage):\n"
-        "    def build(self, **_): raise RuntimeError('sUp3rs3cr3t')\n"
+        "    def request(self, **_): raise RuntimeError('sUp3rs3cr3t')\n"
         "image = Broken('FROM scratch')\n"
     )
     done = run("build", f"{tmp_path}/app.py::image")
@@ -112,6 +112,9 @@ def test_check_says_what_would_fail(context: Path, busybox_image: str, token: st
     assert done.returncode == 0, done.stderr
     assert "MaintainerDeprecated" in done.stdout
     assert f"{context}/Dockerfile:4" in done.stdout
+    written = run("check", context, *arguments, "--label", f"x={token}", "--secret", "id=TOKEN", token=token)
+    assert (written.returncode, written.stdout) == (1, "")
+    assert "'TOKEN' is in the label x, which ships" in written.stderr
     unused = run("check", context, *arguments, "--secret", "id=TOKEN", "--secret", "id=HOME", token=token)
     assert unused.returncode == 2
     assert "'HOME' is given and never mounted" in unused.stderr

@@ -1,6 +1,7 @@
-"""The build key: what keeps tags of secrets' values from being guessed at.
+"""What outlives a build: this user's state directory, and the build key, which keeps tags of values from being guessed.
 
-`CONTAINER_IMAGE_BUILD_KEY`, or a file in the state directory that is made once. Each use has a key of its own.
+The key is `CONTAINER_IMAGE_BUILD_KEY`, or a file in the state directory that is made once. Each use has a key of its
+own.
 """
 
 from __future__ import annotations
@@ -20,10 +21,19 @@ VARIABLE = "CONTAINER_IMAGE_BUILD_KEY"
 _MIN_LENGTH = 16
 
 
-def state_directory() -> Path:
-    """Where this user's state is kept; made on first use, for this user alone."""
-    path = Path(platformdirs.user_state_dir("container-image"))
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+def state_directory(name: str = "") -> Path:
+    """Where this user's state is kept, or a directory of that name in it; made on first use, for this user alone.
+
+    Raises:
+        InvalidInputError: it can't be made.
+    """
+    path = Path(platformdirs.user_state_dir("container-image"), name)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: the state directory can't be made: {error.strerror}; set XDG_STATE_HOME to a directory that can"
+        ) from None
     return path
 
 

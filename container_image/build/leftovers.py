@@ -1,0 +1,138 @@
+"""What a build leaves on the machine and in the engine while it runs: written down first, so that it is removed whatever happens.
+
+A run that ends removes its own; one that was killed has its removed by the next run, which finds what it wrote down in
+the state directory, under a lock that died with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from container_image.build.client import Client
+from container_image.build.history import forget
+from container_image.errors import EngineError
+from container_image.state import state_directory
+
+# What chooses an engine and a builder. The image and the record of a killed run are where it ran.
+_CHOOSES = (
+    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION",
+    "BUILDX_CONFIG", "BUILDX_BUILDER",
+)  # fmt: skip
+_PATIENCE = 10.0
+_SETTLE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """A run's image in quarantine, the unique name of its Dockerfile, its directories, and the engine it ran on.
+
+    `dockerfile` is None where the builder's record is to stay. `process` is the group that builds, once there is one.
+    """
+
+    image: str
+    dockerfile: str | None
+    directories: tuple[str, ...]
+    engine: dict[str, str]
+    context: str | None
+    process: int | None = None
+
+
+class Journal:
+    """What one run has written down, in a file that it keeps locked."""
+
+    def __init__(self, leftovers: Leftovers, path: Path, file: IO[str]) -> None:
+        self.leftovers = leftovers
+        self._path = path
+        self._file = file
+        self._write()
+
+    def started(self, process: int) -> None:
+        """Adds the process group that builds now."""
+        self.leftovers = Leftovers(**{**asdict(self.leftovers), "process": process})
+        self._write()
+
+    def close(self) -> None:
+        """Nothing is left."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _write(self) -> None:
+        self._file.seek(0)
+        self._file.write(json.dumps(asdict(self.leftovers)))
+        self._file.truncate()
+        self._file.flush()
+
+
+@contextlib.contextmanager
+def journal(
+    name: str, image: str, dockerfile: str | None, directories: tuple[Path, ...], client: Client
+) -> Iterator[Journal]:
+    """Writes down what the run of that name will leave, and removes it in the end, with what killed runs left."""
+    _sweep()
+    engine = {key: client.environment[key] for key in _CHOOSES if key in client.environment}
+    leftovers = Leftovers(image, dockerfile, tuple(map(str, directories)), engine, client.context)
+    path = state_directory("runs") / f"{name}.json"
+    with path.open("x+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = Journal(leftovers, path, file)
+        try:
+            yield kept
+        finally:
+            _remove(kept.leftovers, client)
+            kept.close()
+
+
+def _sweep() -> None:
+    """Removes what killed runs left. An entry whose lock is held belongs to a run that goes on."""
+    for path in state_directory("runs").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError), path.open("r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another run may have swept it between the listing and the lock.
+            if not path.exists():
+                continue
+            fields = json.load(file)
+            leftovers = Leftovers(**{**fields, "directories": tuple(fields["directories"])})
+            if leftovers.process is not None:
+                # What is being built can't be removed; a record that is, while its build goes on, breaks the engine's list.
+                _outlive(leftovers.process)
+            _remove(leftovers, Client({**_without_choice(), **leftovers.engine}, leftovers.context))
+            path.unlink(missing_ok=True)
+
+
+def _without_choice() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in _CHOOSES}
+
+
+def _outlive(group: int) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and group_lives(group):
+        time.sleep(0.05)
+    time.sleep(_SETTLE)
+
+
+def group_lives(group: int) -> bool:
+    """Whether a process group has a member."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _remove(leftovers: Leftovers, client: Client) -> None:
+    with contextlib.suppress(EngineError):
+        if leftovers.dockerfile is not None:
+            forget(leftovers.dockerfile, client)
+        # Also the image, where no other name holds it: after a leak, nothing of it stays under any name.
+        client.call("image", "rm", "--force", leftovers.image, check=False)
+    for directory in leftovers.directories:
+        shutil.rmtree(directory, ignore_errors=True)

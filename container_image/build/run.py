@@ -1,0 +1,97 @@
+"""One build while it lasts: its private directories, its Docker client, and the journal of what it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from container_image.build import docker_config
+from container_image.build.client import Client
+from container_image.build.handoff import HAS_MEMORY, handoff
+from container_image.build.leftovers import Journal, journal
+from container_image.build.request import BuildRequest
+from container_image.errors import InvalidInputError
+from container_image.state import VARIABLE
+
+QUARANTINE = "container-image.invalid/q"
+"""A name that no registry takes: the image has it until it is audited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A build that is going on.
+
+    `dockerfile` is where the rewritten Dockerfile goes, in `directory`, which is private and in memory where there is
+    such a file system; `files` is where values become files, None where they don't. `image` is the name in quarantine.
+    """
+
+    request: BuildRequest
+    client: Client
+    image: str
+    directory: Path
+    files: Path | None
+    dockerfile: Path
+    journal: Journal
+
+
+@contextlib.contextmanager
+def open_run(request: BuildRequest) -> Iterator[Run]:
+    """Makes ready for a build; nothing of it is left when the context is.
+
+    Raises:
+        EngineError: no engine answers, or it is too old.
+        InvalidInputError: a directory for temporary files is not there.
+    """
+    hidden = {source.variable for source in request.sources.values()} | {VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
+    client = Client(environment)
+    client.check_versions()
+    name = secrets.token_hex(16)
+    directory = _memory_directory() / f"container-image-{name}"
+    files = None
+    if request.secret_tmpdir is not None:
+        if not request.secret_tmpdir.is_dir():
+            raise InvalidInputError(
+                f"{request.secret_tmpdir}: no such directory for temporary files; make it, or name another"
+            )
+        files = request.secret_tmpdir.resolve() / f"container-image-{name}"
+    elif not HAS_MEMORY:
+        files = directory
+    image = f"{QUARANTINE}:{name}"
+    dockerfile = directory / f"Dockerfile-{name}"
+    recorded = dockerfile.name if request.secrets and not request.keep_history else None
+    directories = tuple(dict.fromkeys(path for path in (directory, files) if path is not None))
+    with journal(name, image, recorded, directories, client) as kept:
+        for path in directories:
+            path.mkdir(mode=0o700)
+        with _logged_in(request, client, directory, files) as able:
+            yield Run(request, able, image, directory, files, dockerfile, kept)
+
+
+@contextlib.contextmanager
+def _logged_in(request: BuildRequest, client: Client, directory: Path, files: Path | None) -> Iterator[Client]:
+    """The client with the request's registry logins, which are on no disk."""
+    if not request.registries:
+        yield client
+        return
+    user = docker_config.user_directory(client.environment)
+    with handoff({docker_config.FILE: docker_config.with_logins(user, request.registries)}, files) as given:
+        own = directory / "docker"
+        docker_config.link(user, own, given.paths[docker_config.FILE])
+        # The builders, and what buildx notes of a build, stay where the user's are.
+        state = client.environment.get("BUILDX_CONFIG") or str(user / "buildx")
+        environment = {**client.environment, "DOCKER_CONFIG": str(own), "BUILDX_CONFIG": state}
+        yield replace(client, environment=environment, descriptors=given.descriptors)
+
+
+def _memory_directory() -> Path:
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):
+        if candidate and Path(candidate).is_dir() and os.access(candidate, os.W_OK | os.X_OK):
+            return Path(candidate)
+    return Path(tempfile.gettempdir())
