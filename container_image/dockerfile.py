@@ -529,6 +529,9 @@ class DockerfileParser:
                 words = json.loads(bare) if bare.endswith("]") else shlex.split(bare)
                 sources = [word.lstrip("/") for word in words[:-1]]
             except (ValueError, TypeError, AttributeError):
-                print(f"[WARNING] can't read the sources of {rest!r}; this instruction is skipped")
+                print(
+                    f"[WARNING] Failed to parse instruction arguments: {rest}. Skipping this instruction. "
+                    "Please check the Dockerfile syntax and try again."
+                )
                 continue
             yield from sources

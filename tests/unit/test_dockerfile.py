@@ -149,3 +149,45 @@ def test_copy_sources_are_read_leniently() -> None:
     parser = DockerfileParser(text)
     assert parser.parse_copy_add_sources() == ["requirements.txt", "a b", "src", "*.py"]
     assert parser.content == text
+
+
+@pytest.mark.parametrize(
+    ("instruction", "sources"),
+    [
+        ("copy  a\tb /c/", ["a", "b"]),
+        ("  COPY a /b", []),
+        ("COPY a", []),
+        ("ONBUILD COPY a /b", []),
+        ("# COPY a /b", []),
+        ("COPY a \\\n\n b /c", ["a", "b"]),
+        ("COPY a \\\n# note\n b /c", ["a", "#"]),
+        ("COPY --from=x \\\n a /b", []),
+        ("COPY --FROM=x a /b", []),
+        ("COPY --chown=1:1 --from=x a /b", ["a"]),
+        ("ADD --from=x a /b", ["a"]),
+        ('COPY --chown="1:1" --link --parents --exclude=*.md a/./b /c', ["a/./b"]),
+        ("ADD --keep-git-dir=true a /b", ["-git-dir=true", "a"]),
+        ("COPY --chown= a /b", ["=", "a"]),
+        ("ADD a HTTPS://x /b", []),
+        ("ADD git@github.com:a/b.git /c", ["git@github.com:a/b.git"]),
+        ("COPY https://x/y /z", ["https://x/y"]),
+        ('COPY --chown=1:1 [ "a b" , "/c", "/d" ]', ["a b", "c"]),
+        ('COPY ["a"]', []),
+        ("COPY \"a b\" c\\ d 'e f' /g", ["a b", "c d", "e f"]),
+        ("COPY $A ${B} a[0-9] /c", ["$A", "${B}", "a[0-9]"]),
+        ("COPY / //a ./b ../c /d", ["", "a", "./b", "../c"]),
+        ("COPY <<EOF /x\nCOPY in /y\nEOF\nCOPY out /z", ["<<EOF", "in", "out"]),
+        ("COPY a /b\r\nCOPY c /d\r\n", ["a", "c"]),
+    ],
+)
+def test_each_instruction_gives_fals_sources(instruction: str, sources: list[str]) -> None:
+    assert DockerfileParser(instruction).parse_copy_add_sources() == sources
+
+
+@pytest.mark.parametrize("words", ["it's /c", 'a "b /c', "--exclude='a b' c /d", '["a", b]', "[1, 2]", "a /b[0]"])
+def test_words_that_cannot_be_split_are_warned_of_and_skipped(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert DockerfileParser(f"COPY {words}\nCOPY x /y").parse_copy_add_sources() == ["x"]
+    assert capsys.readouterr().out == (
+        f"[WARNING] Failed to parse instruction arguments: {words}. Skipping this instruction. "
+        "Please check the Dockerfile syntax and try again.\n"
+    )
