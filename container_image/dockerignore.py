@@ -61,10 +61,13 @@ def _read(path: Path) -> list[str]:
 
 
 def regexes(patterns: Sequence[str]) -> list[str]:
-    """The regular expression of each gitignore pattern, in order; comments and empty patterns have none."""
+    """The regular expression of each gitignore pattern, in order; comments and empty patterns have none.
+
+    White space before a pattern is no part of it: gitignore says otherwise, fal and Docker agree on this.
+    """
     found = []
     for pattern in patterns:
-        regex, _ = GitIgnoreSpecPattern.pattern_to_regex(pattern)
+        regex, _ = GitIgnoreSpecPattern.pattern_to_regex(pattern.lstrip())
         if regex:
             found.append(str(regex))
     return found

@@ -20,6 +20,12 @@ def declare(**fields: Any) -> ContainerImage:
     return ContainerImage.from_dockerfile_str("FROM scratch\nCOPY a b /c/\n", **fields)
 
 
+def shown(error: Exception) -> str:
+    """All that a refusal says, to people and to programs."""
+    said = str(error) + repr(error) + str(error.__context__) + str(error.__cause__)
+    return said + str(error.errors()) + str(error.json())  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -38,9 +44,7 @@ def test_refusals_are_value_errors_without_the_value(fields: dict[str, Any], mes
     text = fields.pop("dockerfile_str", "FROM scratch")
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         ContainerImage(text, **fields)
-    shown = str(caught.value) + repr(caught.value) + str(caught.value.__context__) + str(caught.value.__cause__)
-    shown += str(caught.value.errors()) + str(caught.value.json())  # type: ignore[attr-defined]
-    assert VALUE not in shown
+    assert VALUE not in shown(caught.value)
 
 
 @pytest.mark.parametrize("builder", ["service", "worker"])
@@ -50,7 +54,7 @@ def test_a_deprecated_builder_warns(builder: str, capsys: pytest.CaptureFixture[
         f"Warning: builder='{builder}' is deprecated and has been removed. All builds now use Depot. "
         "You can safely remove the builder parameter or set builder='depot'.\n"
     )
-    declare(builder="depot")
+    declare(builder="depot").builder = builder
     assert capsys.readouterr().err == ""
 
 
@@ -105,6 +109,42 @@ def test_where_ignore_rules_come_from(tmp_path: Path) -> None:
     for arguments in ({}, {"patterns": ["a"], "path": "b"}):
         with pytest.raises(ValueError, match="one"):
             listed.add_dockerignore(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("a", ["a", "x/a", "a/x", "x/a/y"], ["ab", "x/ab"]),
+        ("/a", ["a", "a/x"], ["x/a"]),
+        ("a/", ["a/x", "x/a/y"], ["a"]),
+        ("a/b", ["a/b", "a/b/x"], ["x/a/b"]),
+        ("a/*", ["a/x", "a/x/y"], ["a", "x/a/y"]),
+        ("a/**", ["a/x", "a/x/y"], ["a"]),
+        ("**/a", ["a", "x/y/a"], ["ba"]),
+        ("a/**/b", ["a/b", "a/x/y/b"], ["a/xb"]),
+        ("*", ["a", "x/a"], []),
+        ("*.py[co]", ["a.pyc", "x/a.pyo"], ["a.py", "a.pyx"]),
+        ("[!a-c]", ["d", "x/d"], ["a", "dd"]),
+        ("a?b", ["axb"], ["ab", "a/b"]),
+        ("\\!a", ["!a"], ["a"]),
+        ("\\#a", ["#a"], ["a"]),
+        ("!a", ["a"], ["!a"]),
+        ("  a  ", ["a", "x/a"], [" a", "a "]),
+        ("\ta", ["a"], ["\ta"]),
+        ("#a", [], ["a", "#a"]),
+        (" #a", [], ["a", "#a", " #a"]),
+        ("  ", [], [" ", "  "]),
+        ("/", [], ["a", "x/a"]),
+    ],
+)
+def test_regexes_of_ignore_patterns_match_as_fals_do(pattern: str, matching: list[str], other: list[str]) -> None:
+    regexes = declare(dockerignore=[pattern])._dockerignore
+    assert [path for path in matching + other if any(re.search(regex, path) for regex in regexes)] == matching
+
+
+def test_a_pattern_that_ends_in_a_backslash_is_refused() -> None:
+    with pytest.raises(ValueError, match=re.escape(r"Invalid git pattern: 'a\\'")):
+        declare(dockerignore=["a\\"])
 
 
 @pytest.mark.parametrize(
