@@ -17,7 +17,6 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
@@ -42,6 +41,7 @@ _REFUSALS = {
 }
 _BUILDERS = ("depot", "service", "worker")
 _DEPRECATED_BUILDERS = ("service", "worker")
+_IGNORE_FIELDS = ("context_dir", "dockerignore", "dockerignore_path")
 
 
 class ContainerImage(BaseModel):
@@ -59,7 +59,8 @@ class ContainerImage(BaseModel):
     `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`. `builder` and
     `use_isolate` have no effect on a local build: they are kept for fal, and the buildx builder is `build(builder=…)`.
 
-    A refused declaration raises pydantic's ValidationError, a ValueError, which never holds a value that was given.
+    A refused declaration or assignment raises pydantic's ValidationError, a ValueError, which never holds a value that
+    was given.
     """
 
     model_config = ConfigDict(
@@ -95,7 +96,6 @@ class ContainerImage(BaseModel):
         try:
             super().__init__(dockerfile_str=dockerfile_str, **fields)
         except ValueError as error:
-            # pydantic's own error keeps every input, and with it the secrets.
             raise _without_inputs(error) from None
         file = caller()
         offset = literal_offset(file, dockerfile_str) if file is not None else None
@@ -151,14 +151,9 @@ class ContainerImage(BaseModel):
             raise ValueError("use_isolate must be a bool.")
         return value
 
-    @model_validator(mode="after")
-    def _load_ignore_rules(self) -> Self:
-        patterns = load_patterns(self.context_dir, self.dockerignore, self.dockerignore_path)
-        self._patterns, self._dockerignore = patterns, regexes(patterns)
-        return self
-
     def model_post_init(self, _context: object, /) -> None:
-        """Warns of a builder that is no more, as fal does."""
+        """Reads the ignore rules, and warns of a builder that is no more, as fal does."""
+        self._load_ignore_rules()
         if self.builder in _DEPRECATED_BUILDERS:
             prefix = "\033[1;33mWarning:\033[0m" if sys.stderr.isatty() else "Warning:"
             print(
@@ -166,6 +161,14 @@ class ContainerImage(BaseModel):
                 "You can safely remove the builder parameter or set builder='depot'.",
                 file=sys.stderr,
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise _without_inputs(error) from None
+        if name in _IGNORE_FIELDS:
+            self._load_ignore_rules()
 
     def __repr_args__(self) -> Any:
         """Build arguments and labels by name only: theirs are values too."""
@@ -224,8 +227,13 @@ class ContainerImage(BaseModel):
             raise ValueError("Cannot specify both 'patterns' and 'path'. Please provide only one.")
         if patterns is None and path is None:
             raise ValueError("Must specify either 'patterns' or 'path'. Please provide one of them.")
-        self._patterns = load_patterns(None, patterns, path)
-        self._dockerignore = regexes(self._patterns)
+        self._ignore(load_patterns(None, patterns, path))
+
+    def _load_ignore_rules(self) -> None:
+        self._ignore(load_patterns(self.context_dir, self.dockerignore, self.dockerignore_path))
+
+    def _ignore(self, patterns: list[str]) -> None:
+        self._patterns, self._dockerignore = patterns, regexes(patterns)
 
     def build(
         self,
@@ -327,7 +335,7 @@ def _relative(file: str) -> str:
 
 
 def _without_inputs(error: ValueError) -> ValueError:
-    """pydantic's error with its messages and places, and none of the values that were given."""
+    """pydantic's error keeps every input, and with it the secrets: here are its messages and places alone."""
     if not isinstance(error, ValidationError):
         return error
     details: list[InitErrorDetails] = []

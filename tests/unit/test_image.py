@@ -47,6 +47,25 @@ def test_refusals_are_value_errors_without_the_value(fields: dict[str, Any], mes
     assert VALUE not in shown(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("dockerfile_str", "", "dockerfile_str\n  Invalid dockerfile: Dockerfile is required."),
+        (
+            "registries",
+            {"r": {"password": VALUE}},
+            "registries\n  Username and password are required for each registry",
+        ),
+        ("secrets", {"A": {"value": VALUE}}, "secrets"),
+        ("no_such_field", VALUE, "no_such_field"),
+    ],
+)
+def test_an_assignment_is_refused_without_the_value_too(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        setattr(declare(), field, value)
+    assert VALUE not in shown(caught.value)
+
+
 @pytest.mark.parametrize("builder", ["service", "worker"])
 def test_a_deprecated_builder_warns(builder: str, capsys: pytest.CaptureFixture[str]) -> None:
     declare(builder=builder)
@@ -109,6 +128,16 @@ def test_where_ignore_rules_come_from(tmp_path: Path) -> None:
     for arguments in ({}, {"patterns": ["a"], "path": "b"}):
         with pytest.raises(ValueError, match="one"):
             listed.add_dockerignore(**arguments)  # type: ignore[arg-type]
+
+
+def test_only_an_assigned_ignore_field_replaces_the_rules_that_were_added() -> None:
+    image = declare()
+    image.add_dockerignore(["*.bak"])
+    added = image._dockerignore
+    image.cmd = "x"
+    assert image._dockerignore == added
+    image.dockerignore = ["*.tmp"]
+    assert image._dockerignore == declare(dockerignore=["*.tmp"])._dockerignore
 
 
 @pytest.mark.parametrize(
