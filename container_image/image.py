@@ -6,6 +6,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ class ContainerImage(BaseModel):
     `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`. `builder` and
     `use_isolate` have no effect on a local build: they are kept for fal, and the buildx builder is `build(builder=…)`.
 
-    A refused declaration or assignment raises pydantic's ValidationError, a ValueError, which never holds a value that
-    was given.
+    Fields are taken by position too, in fal's order. A refused declaration or assignment raises pydantic's
+    ValidationError, a ValueError, which never holds a value that was given.
     """
 
     model_config = ConfigDict(
@@ -92,9 +93,10 @@ class ContainerImage(BaseModel):
     _file: str = PrivateAttr(default="Dockerfile")
     _line_offset: int = PrivateAttr(default=0)
 
-    def __init__(self, dockerfile_str: str = "", **fields: Any) -> None:
+    def __init__(self, dockerfile_str: str = "", *others: Any, **fields: Any) -> None:
+        names = islice(type(self).model_fields, 1, 1 + len(others))
         try:
-            super().__init__(dockerfile_str=dockerfile_str, **fields)
+            super().__init__(dockerfile_str=dockerfile_str, **dict(zip(names, others, strict=True)), **fields)
         except ValueError as error:
             raise _without_inputs(error) from None
         file = caller()
@@ -114,10 +116,10 @@ class ContainerImage(BaseModel):
         image._file, image._line_offset = str(path), 0
         return image
 
-    @field_validator("dockerfile_str")
+    @field_validator("dockerfile_str", mode="before")
     @classmethod
-    def _has_text(cls, text: str) -> str:
-        if not text.strip():
+    def _has_text(cls, text: object) -> object:
+        if not text or (isinstance(text, str) and not text.strip()):
             raise ValueError(_REFUSALS["dockerfile"])
         return text
 
@@ -169,6 +171,10 @@ class ContainerImage(BaseModel):
             raise _without_inputs(error) from None
         if name in _IGNORE_FIELDS:
             self._load_ignore_rules()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the fields are the same, as fal has it: not where the Dockerfile was written."""
+        return isinstance(other, type(self)) and self.__dict__ == other.__dict__
 
     def __repr_args__(self) -> Any:
         """Build arguments and labels by name only: theirs are values too."""

@@ -30,6 +30,7 @@ def shown(error: Exception) -> str:
     ("fields", "message"),
     [
         ({"dockerfile_str": " \n"}, "Invalid dockerfile: Dockerfile is required."),
+        ({"dockerfile_str": None}, "Invalid dockerfile: Dockerfile is required."),
         ({"builder": "local"}, "Invalid builder: local, must be one of"),
         ({"registries": {"r": {"username": VALUE}}}, "Username and password are required for each registry"),
         ({"entrypoint": [1]}, "entrypoint must be a string or list of strings."),
@@ -64,6 +65,26 @@ def test_an_assignment_is_refused_without_the_value_too(field: str, value: objec
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         setattr(declare(), field, value)
     assert VALUE not in shown(caught.value)
+
+
+def test_fields_are_taken_by_position_in_fals_order() -> None:
+    image = ContainerImage(
+        "FROM scratch", {"A": "b"}, {}, "depot", "zstd", True, {"S": VALUE}, ["e"], "c", False, "ctx", []
+    )
+    assert image == ContainerImage(
+        "FROM scratch", build_args={"A": "b"}, builder="depot", compression="zstd", force_compression=True,
+        secrets={"S": VALUE}, entrypoint=["e"], cmd="c", use_isolate=False, context_dir="ctx", dockerignore=[],
+    )  # fmt: skip
+    with pytest.raises(TypeError, match="multiple values for keyword argument 'build_args'"):
+        ContainerImage("FROM scratch", {}, build_args={})
+
+
+def test_images_are_equal_if_their_fields_are(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text("FROM scratch\nCOPY a b /c/\n")
+    assert ContainerImage.from_dockerfile(path) == declare()
+    assert declare(cmd="x") != declare()
+    assert declare(secrets={"A": VALUE}) != declare()
 
 
 @pytest.mark.parametrize("builder", ["service", "worker"])
