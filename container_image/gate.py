@@ -1,19 +1,31 @@
-"""The gate between a build and its name: nothing is tagged before a clean verdict.
+"""The gate between a build and its name: nothing is tagged, written or sent before a clean verdict.
 
-The image is built under a name that no registry takes, audited under its digest, and only then given the names that
-were asked for. (Untagged images of identical builds share a digest, and `docker image prune` takes them in the middle
-of an audit, so it always has one name.)
+The image is built under a name that no registry takes, and audited under its digest. (Untagged images of identical
+builds share a digest, and `docker image prune` takes them in the middle of an audit, so it always has one name.)
+Everything else that is asked for is exported to a private directory, and audited there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from container_image.audit import AuditEvent, AuditPolicy, AuditReport, AuditWarning, SourceMap, Verdict, audit
-from container_image.build import BuildEvent, BuildRequest, open_run, run_build
+from container_image.audit import (
+    AuditEvent,
+    AuditPolicy,
+    AuditReport,
+    AuditWarning,
+    SourceMap,
+    Verdict,
+    audit_source,
+    with_exports,
+)
+from container_image.build import BuildEvent, BuildRequest, Run, open_run, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
-from container_image.secrets import SecretValue
+from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
+from container_image.release import release
+
+OnEvent = Callable[[BuildEvent | AuditEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +42,12 @@ class BuiltImage:
 
 
 def build_through(
-    request: BuildRequest,
-    *,
-    tags: Sequence[str],
-    policy: AuditPolicy,
-    no_audit: bool,
-    on_event: Callable[[BuildEvent | AuditEvent], None] | None,
+    request: BuildRequest, *, policy: AuditPolicy, no_audit: bool = False, on_event: OnEvent | None = None
 ) -> BuiltImage:
-    """Builds, audits, and tags if the verdict is clean.
+    """Builds, audits, and releases if the verdict is clean.
 
     Raises:
-        SecretLeakError: a secret is in the image; the image is gone, nothing was tagged.
+        SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     with open_run(request) as run:
@@ -49,46 +56,53 @@ def build_through(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
-        searched = _searched(request)
         report = None
-        if searched and not no_audit:
-            source = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
-            report = audit(
-                f"docker-daemon:{run.image}",
-                searched,
-                policy=policy,
-                on_event=on_event,
-                source=source,
-                warnings=warnings,
-            )
-            report = _named(report, tags, result.digest)
+        if request.has_credentials and not no_audit:
+            reports = [_audit(source, run, policy, on_event) for source in _sources(run)]
+            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": warnings})
             _require_clean(report)
-        for tag in tags:
-            run.client.call("tag", run.image, tag)
-        return BuiltImage(result.digest, tuple(tags), report, warnings)
+        with _image(run) as image:
+            digest, kind = image.digest, image.digest_kind
+        release(run, digest, kind, result.metadata, on_event=on_event)
+        return BuiltImage(digest, request.tags, report, warnings)
 
 
-def _searched(request: BuildRequest) -> dict[str, SecretValue]:
-    """Every credential that the build held; nothing when none of them is secret."""
-    held = dict(request.secrets)
-    held |= {f"registry:{host}": password for host, (_, password) in request.registries.items()}
-    return held if any(value.sensitive for value in held.values()) else {}
+def _sources(run: Run) -> Iterator[Source]:
+    """The image, and everything that was exported beside it."""
+    yield _image(run)
+    for export in run.request.exports:
+        path = run.staged(export)
+        reference = f"{export.transport}:{export.dest}"
+        yield RootfsSource(reference, path) if export.transport == "rootfs" else ArchiveSource(reference, path, None)
+    for cache in run.request.cache_to:
+        if not cache.inline:
+            yield LayoutSource(f"cache:{cache}", run.staged(cache), None)
 
 
-def _named(report: AuditReport, tags: Sequence[str], digest: str) -> AuditReport:
-    """The report under the name that was asked for, not the one it was audited under."""
-    name = tags[0] if tags else digest
-    image = report.image.model_copy(update={"reference": f"docker-daemon:{name}"})
-    return report.model_copy(update={"image": image})
+def _image(run: Run) -> Source:
+    name = run.request.tags[0] if run.request.tags else run.image
+    if run.archive is not None:
+        return ArchiveSource(f"oci-archive:{name}", run.archive, None)
+    return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)
+
+
+def _audit(source: Source, run: Run, policy: AuditPolicy, on_event: OnEvent | None) -> AuditReport:
+    request = run.request
+    lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
+    with source as opened:
+        return audit_source(opened, request.held, policy=policy, on_event=on_event, source=lines)
 
 
 def _require_clean(report: AuditReport) -> None:
     if report.verdict is Verdict.LEAKED:
-        names = sorted({finding.secret for finding in report.findings if not finding.accepted})
+        leaked = [finding for finding in report.findings if not finding.accepted]
+        names = ", ".join(sorted({finding.secret for finding in leaked}))
+        if all(finding.surface == "cache" for finding in leaked):
+            where = "the cache to export, though not in the image; nothing was tagged or sent. Build without --cache-to, or with mode=min"
+        else:
+            where = "the image, which was not tagged"
         raise SecretLeakError(
-            f"{', '.join(names)} stayed in the image, which was not tagged. The build cache still holds the step: "
-            "`docker buildx prune` removes it",
-            report,
+            f"{names} stayed in {where}. The build cache still holds the step: `docker buildx prune` removes it", report
         )
     if report.verdict is Verdict.INCOMPLETE:
         unsearched = [

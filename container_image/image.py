@@ -23,7 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import Self
 
 from container_image.audit import AuditEvent, AuditPolicy
-from container_image.build import BuildEvent, BuildRequest, check_build
+from container_image.build import BuildEvent, BuildRequest, check_build, parse_caches, parse_outputs
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
@@ -87,6 +87,7 @@ class ContainerImage(BaseModel):
     labels: dict[str, str] = Field(default_factory=dict)
     build_contexts: dict[str, str] = Field(default_factory=dict)
     cache_from: list[str] = Field(default_factory=list)
+    cache_to: list[str] = Field(default_factory=list)
 
     _dockerignore: list[str] = PrivateAttr(default_factory=list)
     _patterns: list[str] = PrivateAttr(default_factory=list)
@@ -244,7 +245,6 @@ class ContainerImage(BaseModel):
     def build(
         self,
         *,
-        tags: Sequence[str] = (),
         policy: AuditPolicy | None = None,
         no_audit: bool = False,
         on_event: Callable[[BuildEvent | AuditEvent], None] | None = None,
@@ -262,7 +262,7 @@ class ContainerImage(BaseModel):
             EngineError: no engine answers, or it is too old.
         """
         return build_through(
-            self.request(**options), tags=tags, policy=policy or AuditPolicy(), no_audit=no_audit, on_event=on_event
+            self.request(**options), policy=policy or AuditPolicy(), no_audit=no_audit, on_event=on_event
         )
 
     def check(self, **options: Any) -> list[str]:
@@ -276,6 +276,9 @@ class ContainerImage(BaseModel):
     def request(
         self,
         *,
+        tags: Sequence[str] = (),
+        push: bool = False,
+        outputs: Sequence[str] = (),
         secrets: Mapping[str, str | Secret | SecretValue] | None = None,
         builder: str | None = None,
         network: str | None = None,
@@ -285,8 +288,10 @@ class ContainerImage(BaseModel):
         secret_tmpdir: str | os.PathLike[str] | None = None,
         keep_history: bool = False,
     ) -> BuildRequest:
-        """The declaration with every secret read. `secrets` replaces declared ones of the same ids, or adds to them.
+        """The declaration with every secret read.
 
+        `tags` are the names that a clean image is given, and `push` sends it to their registries; `outputs` are as
+        `docker buildx build --output` has them. `secrets` replaces declared ones of the same ids, or adds to them.
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
         anonymous memory; `keep_history` leaves the builder's record of the build.
         """
@@ -294,6 +299,9 @@ class ContainerImage(BaseModel):
             host: (login["username"], SecretValue(f"registry:{host}", login["password"].encode()))
             for host, login in self.registries.items()
         }
+        if isinstance(tags, str):
+            raise InvalidInputError("tags is a list of names, not a string; write tags=[…]")
+        asked = parse_outputs(outputs, push=push)
         request = BuildRequest(
             dockerfile=self.dockerfile_str,
             context=Path(self.context_dir).expanduser(),
@@ -312,8 +320,11 @@ class ContainerImage(BaseModel):
             builder=builder,
             no_cache=no_cache,
             pull=pull,
-            compression=self.compression,
-            force_compression=self.force_compression,
+            tags=(*tags, *asked.names),
+            push=asked.push,
+            image_options={**self._compression(), **asked.image},
+            exports=asked.files,
+            cache_to=parse_caches(self.cache_to),
             entrypoint=self.entrypoint,
             cmd=self.cmd,
             allow_unused=allow_unused,
@@ -321,6 +332,12 @@ class ContainerImage(BaseModel):
             keep_history=keep_history,
         )
         return request.with_secrets({**self.secrets, **(secrets or {})})
+
+    def _compression(self) -> dict[str, str]:
+        """The exporter's attributes; its own default is gzip, where a base image's layers stay as they are."""
+        if self.compression == "gzip" and not self.force_compression:
+            return {}
+        return {"compression": self.compression, "force-compression": str(self.force_compression).lower()}
 
 
 def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> str:

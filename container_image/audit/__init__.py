@@ -1,9 +1,9 @@
 """The audit: an image and some secrets' values go in, a report of where the values are comes out."""
 
 from container_image.audit.attribution import SourceMap
-from container_image.audit.engine import AuditEvent, audit
+from container_image.audit.engine import AuditEvent, audit, audit_source
 from container_image.audit.policy import AcceptedUnread, AuditPolicy
-from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict
+from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, with_exports
 
 __all__ = [
     "AcceptedUnread",
@@ -15,4 +15,6 @@ __all__ = [
     "SourceMap",
     "Verdict",
     "audit",
+    "audit_source",
+    "with_exports",
 ]

@@ -73,22 +73,44 @@ def audit(
         raise InvalidInputError(
             "there is no secret to search for: give at least one, as --secret id=NAME,env=VARIABLE or in `secrets`"
         )
+    with open_image(reference) as opened:
+        return audit_source(
+            opened,
+            values,
+            environments=environments,
+            policy=policy,
+            on_event=on_event,
+            source=source,
+            warnings=warnings,
+        )
+
+
+def audit_source(
+    opened: Source,
+    values: Mapping[str, SecretValue],
+    *,
+    environments: Sequence[str] = (),
+    policy: AuditPolicy,
+    on_event: Callable[[AuditEvent], None] | None = None,
+    source: SourceMap | None = None,
+    warnings: Iterable[AuditWarning] = (),
+) -> AuditReport:
+    """Audits an image that is open already, for values that were read already."""
     started = time.monotonic()
     hunted = hunt(values, policy)
     matcher = Matcher(hunted.targets, carve.MAGICS)
     budget = Budget(matcher, policy)
     scans: dict[str, BlobScan] = {}
-    with open_image(reference) as opened:
-        for blob in opened.blobs():
-            scan = scan_blob(blob.digest or blob.name, blob.chunks(), budget)
-            scans[scan.key] = scan
-            if on_event is not None:
-                on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
-        documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
-        image = opened.assemble(documents, set(scans))
-        return _Reporter(image, opened, scans, hunted, budget, source).report(
-            environments=tuple(environments), warnings=tuple(warnings), started=started
-        )
+    for blob in opened.blobs():
+        scan = scan_blob(blob.digest or blob.name, blob.chunks(), budget)
+        scans[scan.key] = scan
+        if on_event is not None:
+            on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
+    documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
+    image = opened.assemble(documents, set(scans))
+    return _Reporter(image, opened, scans, hunted, budget, source).report(
+        environments=tuple(environments), warnings=tuple(warnings), started=started
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Literal
 
@@ -147,6 +148,36 @@ class AuditReport(_Record):
         return sum(item.accepted for group in (self.findings, self.coverage.unread, self.secrets) for item in group)
 
 
+def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditReport:
+    """An image's report with what was found in, and counted of, the files and caches that were exported beside it.
+
+    A place that both are made of is told once.
+    """
+    reports = [report, *exports]
+    findings: dict[tuple[object, ...], Finding] = {}
+    for finding in (finding for item in reports for finding in item.findings):
+        findings.setdefault((finding.secret, finding.form, finding.via, finding.digest, finding.path), finding)
+    verdicts = {item.verdict for item in reports}
+    coverages = [item.coverage for item in reports]
+    totals = {
+        name: sum(getattr(item, name) for item in coverages)
+        for name in ("blobs", "layers", "files", "bytes", "streams")
+    }
+    return report.model_copy(
+        update={
+            "findings": tuple(findings.values()),
+            "verdict": next(verdict for verdict in _WORST_FIRST if verdict in verdicts),
+            "coverage": Coverage(
+                **totals,
+                truncated=sum(item.truncated for item in coverages),
+                unread=tuple(dict.fromkeys(row for item in coverages for row in item.unread)),
+            ),
+            "duration_seconds": round(sum(item.duration_seconds for item in reports), 3),
+        }
+    )
+
+
+_WORST_FIRST = (Verdict.LEAKED, Verdict.INCOMPLETE, Verdict.CLEAN)
 _HEXADECIMAL = re.compile(r"[0-9a-f]{8,}")
 _VERSION = re.compile(r"\d+(\.\d+)+")
 

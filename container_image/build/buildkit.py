@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from container_image.build.client import Client
+from container_image.build.exports import CacheExport, join
 from container_image.build.handoff import handoff
 from container_image.build.history import forget
 from container_image.build.leftovers import group_lives
@@ -60,27 +60,47 @@ def run_build(run: Run, *, on_event: OnEvent | None = None) -> BuildResult:
         PreflightError, DockerfileError: the build must not start; nothing ran.
         BuildError: a step failed; names its line and carries its last output, redacted.
     """
-    request = run.request
     prepared = _prepare(run)
     _check_mounts(run, prepared)
     metadata = run.directory / "metadata.json"
+    progress = _solve(run, prepared, [f"--metadata-file={metadata}", *_outputs(run)], on_event)
+    try:
+        found = json.loads(metadata.read_bytes())
+    except (OSError, ValueError):
+        found = {}
+    return BuildResult(found, tuple(progress.warnings))
+
+
+def export_cache(run: Run, caches: Sequence[CacheExport], *, on_event: OnEvent | None = None) -> None:
+    """Solves a build that was audited once more, out of its cache, to send that cache where it was asked for.
+
+    Raises:
+        BuildError: the cache could not be sent.
+    """
+    request = run.request
+    prepared = _Prepared(tagged_ids(build_key(), request.secrets), _redactor(request))
+    _solve(run, prepared, ["--output=type=cacheonly", *(f"--cache-to={cache}" for cache in caches)], on_event)
+
+
+def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEvent | None) -> Progress:
+    request = run.request
     values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
     with handoff(values, run.files) as given:
         mounts = [f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items()]
         arguments = [
-            "buildx", "build", "--progress=rawjson", f"--metadata-file={metadata}", *mounts, *_options(request),
-            *_output(request, run.image), f"--file={run.dockerfile}", str(request.context),
+            "buildx", "build", "--progress=rawjson", *mounts, *_options(request), *outputs,
+            f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
         progress = Progress(prepared.redactor, prepared.plain)
         try:
             status = _run(run, arguments, given.descriptors, progress, on_event)
         finally:
             # Now, not when the run is over: the audit may take long, and the record replays the log.
-            if request.secrets and not request.keep_history:
+            if request.has_credentials and not request.keep_history:
                 forget(run.dockerfile.name, run.client)
     if status:
         raise _failure(request, progress)
-    return _result(metadata, progress)
+    return progress
 
 
 def check_build(request: BuildRequest) -> list[str]:
@@ -119,7 +139,11 @@ def _prepare(run: Run) -> _Prepared:
     run.dockerfile.write_text(text, encoding="utf-8", errors="surrogateescape")
     ignore = run.dockerfile.with_name(run.dockerfile.name + ".dockerignore")
     ignore.write_text(ignore_text(request), errors="surrogateescape")
-    return _Prepared(ids, Redactor([*request.secrets.values(), *(login for _, login in request.registries.values())]))
+    return _Prepared(ids, _redactor(request))
+
+
+def _redactor(request: BuildRequest) -> Redactor:
+    return Redactor(request.held.values())
 
 
 def _override(keyword: str, value: str | list[str] | None) -> str:
@@ -191,15 +215,21 @@ def _options(request: BuildRequest) -> list[str]:
             options.append(f"--{name}={text}")
     if request.network == "host":
         options.append("--allow=network.host")
+    options += request.options
     options += [f"--{name}" for name, chosen in (("no-cache", request.no_cache), ("pull", request.pull)) if chosen]
     return options
 
 
-def _output(request: BuildRequest, tag: str) -> list[str]:
-    if request.compression == "gzip" and not request.force_compression:
-        return [f"--tag={tag}"]
-    forced = ",force-compression=true" if request.force_compression else ""
-    return [f"--output=type=image,name={tag},unpack=true,compression={request.compression}{forced}"]
+def _outputs(run: Run) -> list[str]:
+    """The image, in the engine's store or as an archive, and everything else in the private staging directory."""
+    image = {"type": "image", "name": run.image, "unpack": "true"}
+    if run.archive is not None:
+        image = {"type": "oci", "dest": str(run.archive)}
+    outputs = [f"--output={join({**image, **run.request.image_options})}"]
+    outputs += [f"--output={export.staged(run.staged(export))}" for export in run.request.exports]
+    for cache in run.request.cache_to:
+        outputs.append(f"--cache-to={cache if cache.inline else cache.staged(run.staged(cache))}")
+    return outputs
 
 
 def _run(
@@ -260,16 +290,3 @@ def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:
         parts.append("its last output:")
         parts += [f"  {line}" for line in progress.tail]
     return BuildError("\n".join(parts), progress.failed_step, progress.error_line)
-
-
-def _result(metadata: Path, progress: Progress) -> BuildResult:
-    try:
-        found = json.loads(metadata.read_bytes())
-        digest = str(found["containerimage.digest"])
-    except (OSError, ValueError, KeyError):
-        raise BuildError("buildx named no image digest; the builder exported no image") from None
-    media_type = str((found.get("containerimage.descriptor") or {}).get("mediaType"))
-    kind = "index" if "index" in media_type or "list" in media_type else "manifest"
-    if found.get("containerimage.config.digest") == digest:
-        return BuildResult(digest, "config", tuple(progress.warnings))
-    return BuildResult(digest, "index" if kind == "index" else "manifest", tuple(progress.warnings))

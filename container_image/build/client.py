@@ -41,8 +41,10 @@ class Client:
             raise EngineError("there is no `docker` command; install Docker with buildx")
         return [*map(str, DockerClient(context=self.context).client_config.docker_cmd), *arguments]
 
-    def call(self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT) -> str:
-        """What `docker ARGUMENTS…` prints on stdout.
+    def call(
+        self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT, stdin: bytes = b""
+    ) -> str:
+        """What `docker ARGUMENTS…` prints on stdout, given `stdin`.
 
         Raises:
             EngineError: there is no such command, it failed (unless not `check`), or it took too long.
@@ -51,13 +53,13 @@ class Client:
         try:
             done = subprocess.run(
                 self.command(*arguments), capture_output=True, env=dict(self.environment), timeout=timeout,
-                check=False, text=True, pass_fds=self.descriptors, stdin=subprocess.DEVNULL,
+                check=False, pass_fds=self.descriptors, input=stdin,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise EngineError(f"`{name}` did not answer within {timeout} s; is the engine well?") from None
         if check and done.returncode:
-            raise EngineError(f"`{name}` failed: {_last_line(done.stderr)}")
-        return done.stdout
+            raise EngineError(f"`{name}` failed: {_last_line(done.stderr.decode('utf-8', 'replace'))}")
+        return done.stdout.decode("utf-8", "replace")
 
     def check_versions(self) -> None:
         """Makes sure that an engine and a buildx answer that can do what builds need.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
-from container_image.build.redact import patterns
+from container_image.build.redact import Redactor, patterns
 from container_image.build.request import BuildRequest
 from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse, secret_mounts
@@ -18,6 +19,12 @@ MAX_SECRET = 500 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
 _MIN_WRITTEN = 8
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+# The grammar of distribution's reference package, without a digest.
+_REFERENCE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::\d+)?/|\[[0-9A-Fa-f:]+\](?::\d+)?/)?{_COMPONENT}(?:/{_COMPONENT})*(?::\w[\w.-]{{0,127}})?",
+    re.ASCII,
+)
 
 
 def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None = None) -> None:
@@ -28,9 +35,24 @@ def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | Non
         DockerfileError: the Dockerfile can't be parsed.
     """
     written = list(_written(request))
-    problems = [*_names(request), *_overrides(request), *_mounts(request, mounted), *_files(request), *written]
+    problems = [
+        *_tags(request),
+        *_names(request),
+        *_overrides(request),
+        *_mounts(request, mounted),
+        *_files(request),
+        *written,
+    ]
     if problems:
         raise PreflightError(problems, would_ship=bool(written))
+
+
+def _tags(request: BuildRequest) -> Iterator[str]:
+    for tag in request.tags:
+        if not _REFERENCE.fullmatch(tag):
+            yield f"{tag!r} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
+    if request.push and not request.tags:
+        yield "there is no name to push the image under; give one with -t HOST/NAME:TAG"
 
 
 def _names(request: BuildRequest) -> Iterator[str]:
@@ -74,6 +96,8 @@ def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None)
 
 
 def _files(request: BuildRequest) -> Iterator[str]:
+    if isinstance(request.context, str):
+        return
     try:
         root = request.context.resolve(strict=True)
     except OSError:
@@ -94,7 +118,7 @@ def ignore_text(request: BuildRequest) -> str:
     """The ignore file that BuildKit will read: the request's, else the Dockerfile's own, else the context's."""
     if request.ignore is not None:
         return request.ignore
-    candidates = [request.context / ".dockerignore"]
+    candidates = [request.context / ".dockerignore"] if isinstance(request.context, Path) else []
     if request.dockerfile_path is not None:
         candidates.insert(0, request.dockerfile_path.with_name(request.dockerfile_path.name + ".dockerignore"))
     for candidate in candidates:
@@ -109,18 +133,23 @@ def ignore_text(request: BuildRequest) -> str:
 
 def _written(request: BuildRequest) -> Iterator[str]:
     places = [(f"build argument {key}", text) for key, text in request.build_args.items()]
-    places += [(f"label {key}", f"{key}={text}") for key, text in request.labels.items()]
+    places += [(f"label {key}", text) for key, text in request.labels.items()]
+    places += [("name of a build argument", key) for key in request.build_args]
+    places += [("name of a label", key) for key in request.labels]
+    places += [("name of the image", tag) for tag in request.tags]
+    places += [(f"option {option.partition('=')[0]}", option) for option in request.options]
     for key, words in (("entrypoint", request.entrypoint), ("cmd", request.cmd)):
         if words is not None:
             places.append((key, words if isinstance(words, str) else "\n".join(words)))
     lines = request.dockerfile.splitlines()
+    redacted = Redactor(request.secrets.values())
     for name, value in request.secrets.items():
         if not value.sensitive:
             continue
         found = [data for data in patterns(value) if len(data) >= _MIN_WRITTEN]
         for place, text in places:
             if any(data in text.encode("utf-8", "surrogateescape") for data in found):
-                yield f"the value of secret {name!r} is in the {place}, which ships; mount the secret instead"
+                yield f"the value of secret {name!r} is in the {redacted.text(place)}, which ships; mount the secret instead"
         whole = request.dockerfile.encode("utf-8", "surrogateescape")
         if any(data in whole for data in found):
             encoded = [line.encode("utf-8", "surrogateescape") for line in lines]

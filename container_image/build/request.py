@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from container_image.build.credentials import credentials
+from container_image.build.exports import CacheExport, Export
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
 
@@ -16,12 +18,15 @@ class BuildRequest:
 
     `dockerfile` is the text; messages name it `file` and add `line_offset` to its lines, for a Dockerfile that is a
     string in a Python file. `ignore` is the text of the ignore file that BuildKit is to use; None means Docker's own
-    rules for `dockerfile_path`. `sources` are where secrets come from, as far as that is known: the variables among
+    rules for `dockerfile_path`. `context` is a directory, or what BuildKit fetches by itself: a Git or http URL.
+    `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
+    the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
+    `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are. `sources` are where secrets come from, as far as that is known: the variables among
     them are inherited by no child process.
     """
 
     dockerfile: str
-    context: Path
+    context: Path | str
     file: str = "Dockerfile"
     line_offset: int = 0
     dockerfile_path: Path | None = None
@@ -40,8 +45,14 @@ class BuildRequest:
     builder: str | None = None
     no_cache: bool = False
     pull: bool = False
-    compression: str = "gzip"
-    force_compression: bool = False
+    image_options: Mapping[str, str] = field(default_factory=dict)
+    exports: tuple[Export, ...] = ()
+    cache_to: tuple[CacheExport, ...] = ()
+    tags: tuple[str, ...] = ()
+    push: bool = False
+    iidfile: Path | None = None
+    metadata_file: Path | None = None
+    options: tuple[str, ...] = ()
     entrypoint: str | list[str] | None = None
     cmd: str | list[str] | None = None
     allow_unused: bool = False
@@ -56,6 +67,16 @@ class BuildRequest:
         """
         sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
         return replace(self, secrets=resolve_secrets(declared), sources=sources)
+
+    @property
+    def held(self) -> dict[str, SecretValue]:
+        """Every credential that the build holds, by name: its secrets, and those that it needs beside them."""
+        return {**self.secrets, **credentials(self)}
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the build's log may hold something that is secret."""
+        return any(value.sensitive for value in self.held.values())
 
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""
@@ -84,8 +105,7 @@ class BuildEvent:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What BuildKit made: the digest, and what the digest is of."""
+    """What BuildKit made, and its metadata (`--metadata-file`)."""
 
-    digest: str
-    digest_kind: Literal["index", "manifest", "config"]
+    metadata: Mapping[str, object]
     warnings: tuple[BuildWarning, ...]

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from container_image.build import docker_config
+from container_image.build.builder import Builder, find_builder
 from container_image.build.client import Client
+from container_image.build.exports import CacheExport, Export
 from container_image.build.handoff import HAS_MEMORY, handoff
 from container_image.build.leftovers import Journal, journal
 from container_image.build.request import BuildRequest
@@ -28,15 +30,28 @@ class Run:
 
     `dockerfile` is where the rewritten Dockerfile goes, in `directory`, which is private and in memory where there is
     such a file system; `files` is where values become files, None where they don't. `image` is the name in quarantine.
+    `staging` is a private directory on a disk, for what is exported.
     """
 
     request: BuildRequest
     client: Client
+    builder: Builder
     image: str
     directory: Path
     files: Path | None
+    staging: Path
     dockerfile: Path
     journal: Journal
+
+    @property
+    def archive(self) -> Path | None:
+        """Where the image is exported to, with a builder whose results are in no engine's store."""
+        return None if self.builder.has_store else self.staging / "image.tar"
+
+    def staged(self, export: Export | CacheExport) -> Path:
+        """Where an export waits for the verdict."""
+        waiting: list[Export | CacheExport] = [*self.request.exports, *self.request.cache_to]
+        return self.staging / str(waiting.index(export))
 
 
 @contextlib.contextmanager
@@ -52,6 +67,8 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
     environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
     client = Client(environment)
     client.check_versions()
+    builder = find_builder(client, request.builder)
+    client = replace(client, context=builder.context)
     name = secrets.token_hex(16)
     directory = _memory_directory() / f"container-image-{name}"
     files = None
@@ -65,13 +82,14 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         files = directory
     image = f"{QUARANTINE}:{name}"
     dockerfile = directory / f"Dockerfile-{name}"
-    recorded = dockerfile.name if request.secrets and not request.keep_history else None
-    directories = tuple(dict.fromkeys(path for path in (directory, files) if path is not None))
+    recorded = dockerfile.name if request.has_credentials and not request.keep_history else None
+    staging = Path(tempfile.gettempdir()) / f"container-image-{name}-exports"
+    directories = tuple(dict.fromkeys(path for path in (directory, staging, files) if path is not None))
     with journal(name, image, recorded, directories, client) as kept:
         for path in directories:
             path.mkdir(mode=0o700)
         with _logged_in(request, client, directory, files) as able:
-            yield Run(request, able, image, directory, files, dockerfile, kept)
+            yield Run(request, able, builder, image, directory, files, staging, dockerfile, kept)
 
 
 @contextlib.contextmanager

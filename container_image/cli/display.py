@@ -13,14 +13,15 @@ from container_image.build import BuildEvent
 
 
 class Display:
-    """Shows events while it is open; with `quiet`, nothing."""
+    """Shows events while it is open; with `quiet`, nothing. `live` says whether a line moves, None where a terminal tells."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, live: bool | None = None) -> None:
+        self._live = sys.stderr.isatty() if live is None else live
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._status: Status | None = None
 
     def __enter__(self) -> Display:
-        if sys.stderr.isatty() and not self._console.quiet:
+        if self._live and not self._console.quiet:
             self._status = self._console.status("")
             self._status.start()
         return self

@@ -1,6 +1,27 @@
 """Images, wherever they live: a reference goes in, every byte that ships comes out, with what the image says of it."""
 
-from container_image.oci.model import Blob, Descriptor, Image, ImageConfig, Manifest, Source
+from container_image.oci.archive import ArchiveSource
+from container_image.oci.daemon import DaemonSource
+from container_image.oci.layout import LayoutSource
+from container_image.oci.model import Blob, Descriptor, DigestKind, Image, ImageConfig, Manifest, Source
+from container_image.oci.push import push_archive
 from container_image.oci.reference import open_image
+from container_image.oci.registry import RegistrySource
+from container_image.oci.rootfs import RootfsSource
 
-__all__ = ["Blob", "Descriptor", "Image", "ImageConfig", "Manifest", "Source", "open_image"]
+__all__ = [
+    "ArchiveSource",
+    "Blob",
+    "DaemonSource",
+    "Descriptor",
+    "DigestKind",
+    "Image",
+    "ImageConfig",
+    "LayoutSource",
+    "Manifest",
+    "RegistrySource",
+    "RootfsSource",
+    "Source",
+    "open_image",
+    "push_archive",
+]

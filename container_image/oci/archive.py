@@ -34,7 +34,7 @@ class ArchiveSource:
     def __init__(self, reference: str, path: Path, select: str | None) -> None:
         self.reference = reference
         self._path = path
-        root, self._legacy = _find_root(path, select)
+        root, self._legacy = find_root(path, select)
         self._root = root
         self.digest = root.digest
         self.digest_kind: DigestKind = (
@@ -113,7 +113,7 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def _find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, object] | None]:
+def find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, object] | None]:
     documents = read_documents(path, {"index.json", "manifest.json"})
     if "index.json" in documents:
         return pick(children(read_document(documents, "index.json")), select, str(path)), None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import os
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 
 import docker
 import docker.errors
 import requests
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 
 from container_image.errors import EngineError, ImageNotFoundError, ImageReadError
 from container_image.oci.archive import members
@@ -30,43 +30,44 @@ from container_image.oci.model import (
 _TIMEOUT = 600
 
 
-def connect() -> docker.DockerClient:
-    """A client at the endpoint that the `docker` command would use: DOCKER_HOST, else the current context's.
+def connect(context: str | None = None) -> docker.DockerClient:
+    """A client at the endpoint of a Docker context; of None, the one that the `docker` command would use.
 
     Raises:
-        EngineError: no engine answers there.
+        EngineError: there is no such context, or no engine answers there.
     """
-    host = os.environ.get("DOCKER_HOST") or _context_host()
     try:
-        client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
+        client = _client(context)
         client.ping()
     except (docker.errors.DockerException, requests.RequestException, OSError):
+        where = os.environ.get("DOCKER_HOST") or f"the Docker context {context or 'in use'}"
         raise EngineError(
-            f"no Docker Engine answers at {host or 'the default socket'}; start it, or set DOCKER_HOST or `docker context use`"
+            f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST or `docker context use`"
         ) from None
     return client
 
 
-def _context_host() -> str | None:
-    try:
-        done = subprocess.run(
-            ["docker", "context", "inspect", "--format", "{{json .Endpoints.docker.Host}}"],
-            capture_output=True,
-            check=True,
-            timeout=30,
-        )
-        host = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    return host if isinstance(host, str) and host else None
+def _client(context: str | None) -> docker.DockerClient:
+    name = context
+    if name is None and not os.environ.get("DOCKER_HOST"):
+        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    if name in (None, "default"):
+        return docker.from_env(timeout=_TIMEOUT)
+    found = ContextAPI.get_context(name)
+    if found is None:
+        raise EngineError(f"there is no Docker context {name!r}; `docker context ls` lists those there are")
+    host = str(found.Host)
+    return docker.DockerClient(
+        base_url=host, tls=found.TLSConfig or False, timeout=_TIMEOUT, use_ssh_client=host.startswith("ssh://")
+    )
 
 
 class DaemonSource:
     """A daemon's image, under the ID that its name had when it was opened."""
 
-    def __init__(self, reference: str, name: str) -> None:
+    def __init__(self, reference: str, name: str, context: str | None = None) -> None:
         self.reference = reference
-        self._client = connect()
+        self._client = connect(context)
         try:
             self._attributes = self._client.api.inspect_image(name)  # type: ignore[no-untyped-call]
         except docker.errors.ImageNotFound:
