@@ -41,9 +41,7 @@ class Client:
             raise EngineError("there is no `docker` command; install Docker with buildx")
         return [*map(str, DockerClient(context=self.context).client_config.docker_cmd), *arguments]
 
-    def call(
-        self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT, stdin: bytes = b""
-    ) -> str:
+    def call(self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT, stdin: bytes = b"") -> str:
         """What `docker ARGUMENTS…` prints on stdout, given `stdin`.
 
         Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import signal
@@ -29,48 +28,12 @@ from container_image import (
     Verdict,
 )
 from container_image.build.client import MIN_BUILDX, MIN_ENGINE, require
-
-COPIES = """\
-ARG BASE_IMAGE=busybox:1.37
-FROM ${BASE_IMAGE}
-ARG SALT
-RUN echo before "$SALT" > /before
-RUN --mount=type=secret,id=TOKEN md5sum /run/secrets/TOKEN > /sum
-RUN echo other "$SALT" > /other
-"""
-
-
-def declare(text: str, image: str, token: str, **fields: object) -> ContainerImage:
-    options: dict[str, object] = {"secrets": {"TOKEN": token}, **fields}
-    options["build_args"] = {"BASE_IMAGE": image, **options.get("build_args", {})}  # type: ignore[dict-item]
-    return ContainerImage.from_dockerfile_str(text, **options)
+from tests.engine.conftest import COPIES, declare, exists
 
 
 def read(tag: str, path: str) -> str:
     done = subprocess.run(["docker", "run", "--rm", tag, "cat", path], capture_output=True, check=True, text=True)
     return done.stdout
-
-
-def exists(tag: str) -> bool:
-    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
-
-
-def lines(*command: str) -> list[str]:
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
-
-
-def leftovers() -> set[str]:
-    """The images in quarantine and the builder's records of our builds, whoever left them."""
-    images = lines("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "container-image.invalid/q")
-    records = lines("docker", "buildx", "history", "ls", "--format", "json")
-    return {*images, *(json.loads(line)["ref"] for line in records if "Dockerfile-" in line)}
-
-
-@pytest.fixture
-def left() -> Callable[[], set[str]]:
-    """What is left over now that was not when the test began."""
-    before = leftovers()
-    return lambda: leftovers() - before
 
 
 @pytest.fixture(params=["memory", "files"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 import time
@@ -67,3 +68,13 @@ def registry(docker_services: Any) -> Service:
 def git_server(docker_services: Any) -> Service:
     """A git server with the repository acme.git."""
     return _service(docker_services, "git", 8080, "/acme.git/info/refs", TOKENS["GIT_TOKEN"])
+
+
+@pytest.fixture
+def login(registry: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A Docker configuration with the registry's login in it."""
+    auth = base64.b64encode(f"tester:{registry.token}".encode()).decode()
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    return registry

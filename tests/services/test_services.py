@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
 import subprocess
 from pathlib import Path
@@ -18,16 +16,6 @@ ARG BASE_IMAGE=busybox:1.37
 FROM ${BASE_IMAGE}
 RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak
 """
-
-
-@pytest.fixture
-def login(registry: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A Docker configuration with the registry's login in it."""
-    auth = base64.b64encode(f"tester:{registry.token}".encode()).decode()
-    (tmp_path / "docker").mkdir()
-    (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    return registry
 
 
 def push(registry: Service, image: str, token: str) -> str:

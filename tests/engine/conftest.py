@@ -1,0 +1,51 @@
+"""Fixtures that tests on an engine share: contexts to build, and what builds must not leave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from container_image import ContainerImage
+
+COPIES = """\
+ARG BASE_IMAGE=busybox:1.37
+FROM ${BASE_IMAGE}
+ARG SALT
+RUN echo before "$SALT" > /before
+RUN --mount=type=secret,id=TOKEN md5sum /run/secrets/TOKEN > /sum
+RUN echo other "$SALT" > /other
+"""
+
+
+def declare(text: str, image: str, token: str, **fields: object) -> ContainerImage:
+    """A declaration from a base image, with one secret, TOKEN."""
+    options: dict[str, object] = {"secrets": {"TOKEN": token}, **fields}
+    options["build_args"] = {"BASE_IMAGE": image, **options.get("build_args", {})}  # type: ignore[dict-item]
+    return ContainerImage.from_dockerfile_str(text, **options)
+
+
+def exists(tag: str) -> bool:
+    """Whether the engine has an image of that name."""
+    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
+
+
+def lines(*command: str) -> list[str]:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+
+
+def leftovers() -> set[str]:
+    """The images in quarantine and the builder's records of our builds, whoever left them."""
+    images = lines("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "container-image.invalid/q")
+    records = lines("docker", "buildx", "history", "ls", "--format", "json")
+    return {*images, *(json.loads(line)["ref"] for line in records if "Dockerfile-" in line)}
+
+
+@pytest.fixture
+def left() -> Callable[[], set[str]]:
+    """What is left over now that was not when the test began."""
+    before = leftovers()
+    return lambda: leftovers() - before

@@ -1,0 +1,110 @@
+"""Nothing leaves before the verdict: names, files and caches, each as it was audited, or not at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from container_image import PreflightError, SecretLeakError, Verdict, audit
+from tests.engine.conftest import COPIES, declare, exists
+from tests.engine.test_cli import run
+
+LEAKING = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak\n"
+BUILDER_LEAKS = """\
+ARG BASE_IMAGE=busybox:1.37
+FROM ${BASE_IMAGE} AS builder
+RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak && echo app > /app
+FROM ${BASE_IMAGE}
+COPY --from=builder /app /app
+"""
+
+
+def outputs(directory: Path) -> list[str]:
+    """One of each kind that writes a file."""
+    return [
+        f"type=oci,dest={directory}/oci.tar",
+        f"type=docker,dest={directory}/docker.tar",
+        f"type=tar,dest={directory}/rootfs.tar",
+        f"type=local,dest={directory}/rootfs",
+    ]
+
+
+def test_files_are_written_as_they_were_audited(busybox_image: str, tag: str, token: str, tmp_path: Path) -> None:
+    image = declare(COPIES, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache,mode=max"])
+    built = image.build(tags=[tag], outputs=outputs(tmp_path))
+    assert built.report is not None
+    assert built.report.verdict is Verdict.CLEAN
+    for reference in (f"oci-archive:{tmp_path}/oci.tar", f"docker-archive:{tmp_path}/docker.tar"):
+        assert audit(reference, {"TOKEN": token}).verdict is Verdict.CLEAN
+    assert (tmp_path / "rootfs" / "other").read_text() == "other \n"
+    with tarfile.open(tmp_path / "rootfs.tar") as archive:
+        assert "other" in archive.getnames()
+    assert (tmp_path / "cache" / "index.json").is_file()
+    # Only what was asked for, and nothing half-written.
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "docker.tar", "oci.tar", "rootfs", "rootfs.tar"}
+
+
+def test_a_leak_writes_nothing(
+    busybox_image: str, tag: str, token: str, tmp_path: Path, left: Callable[[], set[str]]
+) -> None:
+    image = declare(LEAKING, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache"])
+    with pytest.raises(SecretLeakError):
+        image.build(tags=[tag], outputs=outputs(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert not exists(tag)
+    assert not left()
+
+
+def test_a_leak_in_a_builder_stage_blocks_the_cache_alone(
+    busybox_image: str, tag: str, token: str, tmp_path: Path
+) -> None:
+    cached = declare(BUILDER_LEAKS, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache,mode=max"])
+    with pytest.raises(SecretLeakError, match="though not in the image") as caught:
+        cached.build(tags=[tag])
+    assert {(finding.surface, finding.path) for finding in caught.value.report.findings} == {("cache", "leak")}
+    assert not exists(tag)
+    assert list(tmp_path.iterdir()) == []
+    declare(BUILDER_LEAKS, busybox_image, token).build(tags=[tag])
+    assert exists(tag)
+
+
+def test_an_image_without_a_name_is_kept_as_docker_keeps_it(busybox_image: str, token: str) -> None:
+    digest = declare(COPIES, busybox_image, token).build().digest
+    try:
+        done = subprocess.run(["docker", "run", "--rm", digest, "cat", "/other"], capture_output=True, check=True)
+        assert done.stdout == b"other \n"
+        listed = json.loads(subprocess.run(["docker", "inspect", digest], capture_output=True, check=True).stdout)
+        assert listed[0]["RepoTags"] == []
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", digest], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("name", ["UPPER:x", "", "-x", "a/b:c:d", "name@sha256:" + "0" * 64])
+def test_a_name_that_is_none_is_refused_before_anything_runs(
+    busybox_image: str, tag: str, token: str, name: str
+) -> None:
+    with pytest.raises(PreflightError, match="is no name for an image"):
+        declare(COPIES, busybox_image, token).build(tags=[tag, name])
+    assert not exists(tag)
+
+
+def test_identity_and_metadata_files_are_those_of_the_audited_image(
+    busybox_image: str, tag: str, token: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(COPIES)
+    done = run(
+        "build", tmp_path, "--secret", "id=TOKEN", "--build-arg", f"BASE_IMAGE={busybox_image}", "-t", tag,
+        "--iidfile", tmp_path / "iid", "--metadata-file", tmp_path / "metadata.json", "-o", f"type=tar,dest={tmp_path}/x.tar",
+        token=token,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(subprocess.run(["docker", "inspect", tag], capture_output=True, check=True).stdout)
+    assert (tmp_path / "iid").read_text() == listed[0]["Id"]
+    metadata = json.loads((tmp_path / "metadata.json").read_text())
+    assert (metadata["containerimage.digest"], metadata["image.name"]) == (listed[0]["Id"], tag)
+    assert "container-image.invalid" not in (tmp_path / "metadata.json").read_text()
