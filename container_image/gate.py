@@ -7,7 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from container_image.audit import (
@@ -23,7 +23,9 @@ from container_image.audit import (
 from container_image.build import BuildEvent, BuildRequest, Run, open_run, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
+from container_image.records import remember
 from container_image.release import release
+from container_image.secrets import SecretValue
 
 OnEvent = Callable[[BuildEvent | AuditEvent], None]
 
@@ -56,13 +58,17 @@ def build_through(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
-        report = None
-        if request.has_credentials and not no_audit:
-            reports = [_audit(source, run, policy, on_event) for source in _sources(run)]
-            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": warnings})
-            _require_clean(report)
+        values = request.held
         with _image(run) as image:
             digest, kind = image.digest, image.digest_kind
+        remember("build", digest, None, values)
+        report = None
+        if request.has_credentials and not no_audit:
+            reports = [_audit(source, run, values, policy, on_event) for source in _sources(run)]
+            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": warnings})
+            for item in reports:
+                remember("build", item.image.digest, report.verdict.value, values)
+            _require_clean(report)
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
 
@@ -86,11 +92,13 @@ def _image(run: Run) -> Source:
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)
 
 
-def _audit(source: Source, run: Run, policy: AuditPolicy, on_event: OnEvent | None) -> AuditReport:
+def _audit(
+    source: Source, run: Run, values: Mapping[str, SecretValue], policy: AuditPolicy, on_event: OnEvent | None
+) -> AuditReport:
     request = run.request
     lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
     with source as opened:
-        return audit_source(opened, request.held, policy=policy, on_event=on_event, source=lines)
+        return audit_source(opened, values, policy=policy, on_event=on_event, source=lines)
 
 
 def _require_clean(report: AuditReport) -> None:
@@ -108,7 +116,7 @@ def _require_clean(report: AuditReport) -> None:
         unsearched = [
             row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
         ]
-        reasons = [f"{name} can't be searched for" for name in unsearched]
+        reasons = [f"{name} can't be searched for (--accept-unsearchable accepts that)" for name in unsearched]
         reasons += [
             f"{item.path or item.digest}: {item.reason}" for item in report.coverage.unread if not item.accepted
         ]

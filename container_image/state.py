@@ -19,6 +19,7 @@ from container_image.errors import InvalidInputError
 
 VARIABLE = "CONTAINER_IMAGE_BUILD_KEY"
 _MIN_LENGTH = 16
+_KEY_LENGTH = 32
 
 
 def state_directory(name: str = "") -> Path:
@@ -41,7 +42,7 @@ def build_key() -> bytes:
     """The key: the variable's, else the file's.
 
     Raises:
-        InvalidInputError: the variable is too short to keep anything secret.
+        InvalidInputError: the variable, or the file, is too short to keep anything secret; or others can read the file.
     """
     given = os.environ.get(VARIABLE)
     if given is not None:
@@ -49,20 +50,34 @@ def build_key() -> bytes:
             raise InvalidInputError(f"{VARIABLE} has fewer than {_MIN_LENGTH} characters; set it to a long random text")
         return hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
     path = state_directory() / "build.key"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        pass
+    if path.exists():
+        return _read(path)
     # Written whole under another name and then linked, so that two processes that start at once get one key.
     draft = path.with_name(f"build.key.{secrets.token_hex(8)}")
     draft.touch(mode=0o600)
     try:
-        draft.write_bytes(secrets.token_bytes(32))
+        draft.write_bytes(secrets.token_bytes(_KEY_LENGTH))
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     finally:
         draft.unlink()
-    return path.read_bytes()
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        key = path.read_bytes()
+        shared = path.stat().st_mode & 0o077
+    except OSError as error:
+        raise InvalidInputError(
+            f"{path}: the build key can't be read: {error.strerror}; remove it, or set {VARIABLE}"
+        ) from None
+    if len(key) < _KEY_LENGTH or shared:
+        reason = "others can read it" if shared else f"it has fewer than {_KEY_LENGTH} bytes"
+        raise InvalidInputError(
+            f"{path}: the build key keeps nothing secret: {reason}; remove it, and a new one is made"
+        )
+    return key
 
 
 def derive(key: bytes, purpose: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import defaultdict
@@ -35,6 +36,7 @@ from container_image.audit.scan import Budget, Hit, StreamScanner, distinct
 from container_image.errors import InvalidInputError
 from container_image.forms import FORMS_VERSION
 from container_image.oci import Image, Manifest, Source, open_image
+from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
 
@@ -74,7 +76,7 @@ def audit(
             "there is no secret to search for: give at least one, as --secret id=NAME,env=VARIABLE or in `secrets`"
         )
     with open_image(reference) as opened:
-        return audit_source(
+        report = audit_source(
             opened,
             values,
             environments=environments,
@@ -83,6 +85,10 @@ def audit(
             source=source,
             warnings=warnings,
         )
+    with contextlib.suppress(OSError, InvalidInputError):
+        # A machine without a place for state is audited all the same.
+        remember("audit", report.image.digest, report.verdict.value, values)
+    return report
 
 
 def audit_source(
@@ -97,7 +103,7 @@ def audit_source(
 ) -> AuditReport:
     """Audits an image that is open already, for values that were read already."""
     started = time.monotonic()
-    hunted = hunt(values, policy)
+    hunted = hunt(values, policy, _recalled(opened.digest))
     matcher = Matcher(hunted.targets, carve.MAGICS)
     budget = Budget(matcher, policy)
     scans: dict[str, BlobScan] = {}
@@ -111,6 +117,13 @@ def audit_source(
     return _Reporter(image, opened, scans, hunted, budget, source).report(
         environments=tuple(environments), warnings=tuple(warnings), started=started
     )
+
+
+def _recalled(digest: str) -> Record | None:
+    try:
+        return recall("build", digest)
+    except InvalidInputError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

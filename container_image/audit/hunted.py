@@ -9,6 +9,7 @@ from container_image.audit.needles import Target, targets
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import SearchedSecret
 from container_image.forms import searchable
+from container_image.records import Record, built_with
 from container_image.secrets import SecretValue, inner_values
 
 
@@ -16,7 +17,8 @@ from container_image.secrets import SecretValue, inner_values
 class Hunted:
     """The targets, and for the report a row for each name; `roots` maps a name to the declared secret it belongs to.
 
-    `incomplete` is true when something that should have been searched for can't be, and the policy doesn't accept it.
+    `incomplete` is true when something that should have been searched for can't be, or was not given (the value that
+    the image was built with), and the policy doesn't accept it.
     """
 
     targets: list[Target] = field(default_factory=list)
@@ -29,8 +31,8 @@ class Hunted:
         return self.roots[target.secret]
 
 
-def hunt(secrets: Mapping[str, SecretValue], policy: AuditPolicy) -> Hunted:
-    """Turns the values into targets.
+def hunt(secrets: Mapping[str, SecretValue], policy: AuditPolicy, record: Record | None = None) -> Hunted:
+    """Turns the values into targets. `record` is what is known of the image's build.
 
     A structured secret is hunted as a whole only where all of it is there: a part of it is a leak if it holds one of
     the values inside, and those are hunted on their own.
@@ -42,6 +44,9 @@ def hunt(secrets: Mapping[str, SecretValue], policy: AuditPolicy) -> Hunted:
             continue
         for version, value in enumerate((secret.reveal(), *secret.earlier), start=1):
             _add_version(hunted, policy, secret.name, version, value)
+        told = built_with(record, secret.name, secret)
+        hunted.rows[secret.name] = hunted.rows[secret.name].model_copy(update={"built_with": told})
+        hunted.incomplete |= told == "different"
     return hunted
 
 

@@ -8,7 +8,7 @@ import click
 
 from container_image.audit import AuditPolicy
 from container_image.build import BuildRequest, check_build
-from container_image.cli.buildx import apply, buildx_options
+from container_image.cli.buildx import DockerCommand, apply, buildx_options
 from container_image.cli.display import Display
 from container_image.cli.options import parse_reports, parse_secrets, report_options, write_reports
 from container_image.cli.target import from_context, is_declaration, load_declaration
@@ -18,7 +18,7 @@ from container_image.gate import build_through
 _LIVE = {"tty": True, "plain": False}
 
 
-@click.command()
+@click.command(cls=DockerCommand)
 @click.argument("target")
 @buildx_options
 @click.option("--no-audit", is_flag=True, help="Tag the image without searching it.")
@@ -62,7 +62,7 @@ def build(
     return 0
 
 
-@click.command()
+@click.command(cls=DockerCommand)
 @click.argument("target")
 @buildx_options
 @click.option("--debug", is_flag=True, help="Show where an error came from.")

@@ -35,6 +35,26 @@ REFUSED = {
 """Options that can't be honoured, each with the reason."""
 
 
+class DockerCommand(click.Command):
+    """A command whose flags take `=true` and `=false` too, as Docker's do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        flags = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and option.is_flag
+            for name in option.opts
+        }
+        given = []
+        for argument in args:
+            name, separator, value = argument.partition("=")
+            if separator and name in flags and value.lower() in ("true", "false", "1", "0", "t", "f"):
+                given += [name] if value.lower() in ("true", "1", "t") else []
+            else:
+                given.append(argument)
+        return super().parse_args(ctx, given)
+
+
 def buildx_options(function: Command) -> Command:
     """Everything that a build and a check can be told alike."""
     options = [

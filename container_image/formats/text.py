@@ -27,6 +27,10 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for row in unsearched:
         yield ""
         yield f"NOT SEARCHED FOR  {row.name}: {row.reason}{' (accepted)' if row.accepted else ''}"
+    for row in report.secrets:
+        if row.built_with == "different":
+            yield ""
+            yield f"ANOTHER VALUE  {row.name}: the image was built with one that was not given; give that one too"
     for item in coverage.unread:
         yield ""
         yield f"UNREAD  {item.path or item.digest}: {item.reason}{' (accepted)' if item.accepted else ''}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from container_image.cli.buildx import REFUSED
 
 PROGRAM = Path(sys.executable).with_name("container-image")
 CLEAN = "ARG BASE_IMAGE=busybox:1.37\nFROM ${BASE_IMAGE}\nRUN --mount=type=secret,id=TOKEN test -s /run/secrets/TOKEN\n"
@@ -126,3 +129,56 @@ def test_the_schema_is_the_reports(busybox_image: str) -> None:
         run("audit", busybox_image, "--secret", "id=TOKEN", "--format=json", token="tok9aZ8bY7cX").stdout
     )
     assert set(schema["properties"]) == set(report)
+
+
+def test_every_option_of_docker_is_taken_or_refused_by_name() -> None:
+    told = subprocess.run(["docker", "buildx", "build", "--help"], capture_output=True, check=True, text=True).stdout
+    theirs = set(re.findall(r"^\s+(?:-\w, )?(--[a-z][a-z-]+)", told, re.MULTILINE)) - {"--help"}
+    ours = set(re.findall(r"--[a-z][a-z-]+", run("build", "--help").stdout))
+    assert len(theirs) > 30
+    assert theirs - ours == {f"--{name}" for name in REFUSED}
+    for name, reason in REFUSED.items():
+        done = run("build", ".", f"--{name}=x")
+        assert (done.returncode, done.stderr) == (2, f"container-image: --{name}: can't be honoured here: {reason}\n")
+
+
+def test_a_pasted_docker_line_builds(context: Path, busybox_image: str, tag: str, token: str, tmp_path: Path) -> None:
+    line = [
+        "build", "--no-cache", "--pull=false", "--add-host", "index.test:127.0.0.9", "--label", "a=b",
+        "--annotation", "org.example.note=c", "--build-context", f"other={tmp_path}", "--network", "none",
+        "--ulimit", "nofile=64:64", "--shm-size", "8m", "--provenance", "mode=max", "--progress", "plain",
+        "--platform", "linux/amd64", "--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "-t", tag, context,
+    ]  # fmt: skip
+    (context / "Dockerfile").write_text(
+        CLEAN + "RUN grep index.test /etc/hosts > /hosts; ulimit -n > /files; df -k /dev/shm | tail -n 1 > /shm\n"
+    )
+    done = run(*line, token=token)
+    assert done.returncode == 0, done.stderr
+    shown = subprocess.run(
+        ["docker", "run", "--rm", tag, "cat", "/hosts", "/files", "/shm"], capture_output=True, check=True, text=True
+    ).stdout
+    assert "127.0.0.9" in shown
+    assert "\n64\n" in shown
+    assert " 8192 " in shown
+    (image,) = json.loads(subprocess.run(["docker", "inspect", tag], capture_output=True, check=True).stdout)
+    assert image["Config"]["Labels"] == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--output=type=nothing", "the type is one of image, registry, oci, docker, tar, local"),
+        ("--output=type=local", "dest is missing"),
+        ("--output=type=image,push-by-digest=true", "push-by-digest can't be honoured"),
+        ("--cache-to=mode=max", "the type is missing"),
+        ("--builder=no-such-builder", "--builder no-such-builder: "),
+    ],
+)
+def test_an_output_that_cannot_be_honoured_is_named(
+    context: Path, busybox_image: str, token: str, option: str, message: str
+) -> None:
+    done = run(
+        "build", context, "--secret", "id=TOKEN", "--build-arg", f"BASE_IMAGE={busybox_image}", option, token=token
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr

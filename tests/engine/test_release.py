@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tarfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from container_image import PreflightError, SecretLeakError, Verdict, audit
+from container_image import PreflightError, Secret, SecretLeakError, Verdict, audit
 from tests.engine.conftest import COPIES, declare, exists
 from tests.engine.test_cli import run
 
@@ -108,3 +109,25 @@ def test_identity_and_metadata_files_are_those_of_the_audited_image(
     metadata = json.loads((tmp_path / "metadata.json").read_text())
     assert (metadata["containerimage.digest"], metadata["image.name"]) == (listed[0]["Id"], tag)
     assert "container-image.invalid" not in (tmp_path / "metadata.json").read_text()
+
+
+def test_an_audit_with_another_value_than_the_builds_is_incomplete(
+    busybox_image: str, tag: str, token: str, state: Path
+) -> None:
+    built = declare(COPIES, busybox_image, token).build(tags=[tag])
+    assert built.report is not None
+    assert [row.built_with for row in built.report.secrets] == ["same"]
+    assert audit(tag, {"TOKEN": token}).secrets[0].built_with == "same"
+    other = audit(tag, {"TOKEN": token[::-1]})
+    assert (other.verdict, other.secrets[0].built_with) == (Verdict.INCOMPLETE, "different")
+    both = audit(tag, {"TOKEN": Secret.from_value(token[::-1]).with_earlier([token])})
+    assert (both.verdict, both.secrets[0].built_with) == (Verdict.CLEAN, "same")
+    assert audit(tag, {"OTHER": token[::-1]}).secrets[0].built_with == "unknown"
+    # What was remembered tells nothing to whoever has no key: no value, and no plain hash of one.
+    kept = b"".join(path.read_bytes() for path in (state / "container-image" / "records").iterdir())
+    for told in (
+        token.encode(),
+        hashlib.sha256(token.encode()).hexdigest().encode(),
+        hashlib.sha1(token.encode()).digest(),
+    ):
+        assert told not in kept

@@ -1,0 +1,85 @@
+"""What this machine remembers of builds and audits: an image's digest, the verdict, and a keyed tag of each value.
+
+A later audit of the same image can tell from it whether the values that it was given are those that the image was built
+with. A tag is an HMAC under the build key: without that key, no guess at a value can be tested against a record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from container_image.secrets import SecretValue
+from container_image.state import build_key, derive, state_directory
+
+Kind = Literal["build", "audit"]
+BuiltWith = Literal["same", "different", "unknown"]
+
+_KEPT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One build or audit of the image with this digest. `secrets` maps a name to the tag of its value; `verdict` is None
+    where no audit came to one."""
+
+    kind: Kind
+    digest: str
+    verdict: str | None
+    secrets: Mapping[str, str]
+    time: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+
+
+def remember(kind: Kind, digest: str, verdict: str | None, values: Mapping[str, SecretValue]) -> None:
+    """Keeps a record, in place of an earlier one of the same kind and image.
+
+    Raises:
+        InvalidInputError: there is no state directory to keep it in.
+    """
+    key = derive(build_key(), "run record")
+    record = Record(kind, digest, verdict, {name: _tag(key, name, value.reveal()) for name, value in values.items()})
+    path = _path(kind, digest)
+    draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+    _prune(path.parent)
+
+
+def recall(kind: Kind, digest: str) -> Record | None:
+    """The latest record of this kind for an image; None where there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Record(**json.loads(_path(kind, digest).read_text(encoding="utf-8")))
+    return None
+
+
+def built_with(record: Record | None, name: str, value: SecretValue) -> BuiltWith:
+    """Whether an image was built with one of the versions of this value that were given."""
+    if record is None or name not in record.secrets:
+        return "unknown"
+    key = derive(build_key(), "run record")
+    tags = [_tag(key, name, version) for version in (value.reveal(), *value.earlier)]
+    return "same" if any(hmac.compare_digest(tag, record.secrets[name]) for tag in tags) else "different"
+
+
+def _tag(key: bytes, name: str, value: bytes) -> str:
+    return hmac.digest(key, name.encode("utf-8", "surrogateescape") + b"\0" + value, "sha256").hex()
+
+
+def _path(kind: Kind, digest: str) -> Path:
+    return state_directory("records") / f"{digest.replace(':', '-')}.{kind}.json"
+
+
+def _prune(directory: Path) -> None:
+    """The oldest records go when there are very many."""
+    with contextlib.suppress(OSError):
+        paths = list(directory.iterdir())
+        if len(paths) > _KEPT:
+            for path in sorted(paths, key=lambda path: path.stat().st_mtime)[: len(paths) - _KEPT]:
+                path.unlink(missing_ok=True)
