@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from container_image import ContainerImage, PreflightError, SecretLeakError, Verdict, audit
+from container_image import ContainerImage, DigestMismatchError, PreflightError, SecretLeakError, Verdict, audit
+from container_image.build import open_run, run_build
+from container_image.release import release
 from tests.engine.conftest import COPIES, declare, exists
 from tests.services.conftest import Service
 
@@ -84,6 +86,16 @@ def test_declared_registries_log_a_build_in_and_its_password_is_searched_for(
     # From the registry again, which needs the login: as a base image.
     subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
     ContainerImage.from_dockerfile_str(f"FROM {name}\nLABEL a=b\n", registries=registries).build(pull=True)
+
+
+def test_a_registry_that_serves_another_image_is_an_error(
+    login: Service, repository: str, busybox_image: str, token: str
+) -> None:
+    name = f"{login.host}/{repository}:1"
+    with open_run(declare(COPIES, busybox_image, token).request(tags=[name], push=True)) as run:
+        built = run_build(run)
+        with pytest.raises(DigestMismatchError, match=rf"{name}: the registry serves sha256:\w+, and sha256:0+ was"):
+            release(run, "sha256:" + "0" * 64, "index", built.metadata)
 
 
 def test_a_push_without_a_name_is_refused(busybox_image: str, token: str) -> None:
