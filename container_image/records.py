@@ -27,12 +27,16 @@ _KEPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One build or audit of the image with this digest. `secrets` maps a name to the tag of its value; `verdict` is None
-    where no audit came to one."""
+    """One build or audit of the image with this digest.
+
+    `secrets` maps a name to the tag of its value, under the key that `key` tells from others; `verdict` is None where no
+    audit came to one.
+    """
 
     kind: Kind
     digest: str
     verdict: str | None
+    key: str
     secrets: Mapping[str, str]
     time: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
@@ -44,7 +48,8 @@ def remember(kind: Kind, digest: str, verdict: str | None, values: Mapping[str, 
         InvalidInputError: there is no state directory to keep it in.
     """
     key = derive(build_key(), "run record")
-    record = Record(kind, digest, verdict, {name: _tag(key, name, value.reveal()) for name, value in values.items()})
+    tags = {name: _tag(key, name, value.reveal()) for name, value in values.items()}
+    record = Record(kind, digest, verdict, _tag(key, "", b""), tags)
     path = _path(kind, digest)
     draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
@@ -60,10 +65,12 @@ def recall(kind: Kind, digest: str) -> Record | None:
 
 
 def built_with(record: Record | None, name: str, value: SecretValue) -> BuiltWith:
-    """Whether an image was built with one of the versions of this value that were given."""
+    """Whether an image was built with one of the versions of this value that were given; unknown under another key."""
     if record is None or name not in record.secrets:
         return "unknown"
     key = derive(build_key(), "run record")
+    if not hmac.compare_digest(record.key, _tag(key, "", b"")):
+        return "unknown"
     tags = [_tag(key, name, version) for version in (value.reveal(), *value.earlier)]
     return "same" if any(hmac.compare_digest(tag, record.secrets[name]) for tag in tags) else "different"
 
