@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 
-import docker
 import docker.errors
 import requests
 
 from container_image.errors import EngineError, ImageNotFoundError, ImageReadError
 from container_image.oci.archive import members
+from container_image.oci.endpoint import connect
 from container_image.oci.model import (
     CHUNK,
     INDEX_TYPES,
@@ -27,46 +24,13 @@ from container_image.oci.model import (
     read_document,
 )
 
-_TIMEOUT = 600
-
-
-def connect() -> docker.DockerClient:
-    """A client at the endpoint that the `docker` command would use: DOCKER_HOST, else the current context's.
-
-    Raises:
-        EngineError: no engine answers there.
-    """
-    host = os.environ.get("DOCKER_HOST") or _context_host()
-    try:
-        client = docker.DockerClient(base_url=host, timeout=_TIMEOUT) if host else docker.from_env(timeout=_TIMEOUT)
-        client.ping()
-    except (docker.errors.DockerException, requests.RequestException, OSError):
-        raise EngineError(
-            f"no Docker Engine answers at {host or 'the default socket'}; start it, or set DOCKER_HOST or `docker context use`"
-        ) from None
-    return client
-
-
-def _context_host() -> str | None:
-    try:
-        done = subprocess.run(
-            ["docker", "context", "inspect", "--format", "{{json .Endpoints.docker.Host}}"],
-            capture_output=True,
-            check=True,
-            timeout=30,
-        )
-        host = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    return host if isinstance(host, str) and host else None
-
 
 class DaemonSource:
-    """A daemon's image, under the ID that its name had when it was opened."""
+    """A daemon's image, under the ID that its name had when it was opened; `context` is as in `docker --context`."""
 
-    def __init__(self, reference: str, name: str) -> None:
+    def __init__(self, reference: str, name: str, context: str | None = None) -> None:
         self.reference = reference
-        self._client = connect()
+        self._client = connect(context)
         try:
             self._attributes = self._client.api.inspect_image(name)  # type: ignore[no-untyped-call]
         except docker.errors.ImageNotFound:
