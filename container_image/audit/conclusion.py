@@ -49,9 +49,7 @@ def conclude(
     redaction = Redaction(budget)
     findings = _findings(Places(image, scans, hunted, redaction, source), redaction, source)
     unread = tuple(_unread(image, scans, policy, redaction))
-    platforms = tuple(
-        manifest.platform or "unknown" for manifest in image.manifests if manifest.attestation_for is None
-    )
+    platforms = tuple(manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image")
     incomplete = (
         hunted.incomplete
         or any(not item.accepted for item in unread)
@@ -64,7 +62,7 @@ def conclude(
     layers = {
         layer.digest
         for manifest in image.manifests
-        if manifest.attestation_for is None
+        if manifest.kind != "attestation"
         for layer in manifest.layers
         if layer.digest in scans
     }

@@ -40,6 +40,14 @@ class Place:
     step: Step | None
 
 
+# Of a manifest of each kind: itself, its config, its layers.
+_SURFACES: dict[str, tuple[Surface, Surface, Surface]] = {
+    "image": ("manifest", "config", "layer"),
+    "attestation": ("attestation", "attestation", "attestation"),
+    "cache": ("cache", "cache", "cache"),
+}
+
+
 class Places:
     """Places every hit of an image's blobs."""
 
@@ -68,23 +76,21 @@ class Places:
             for role in roles.get(key) or [_Role("metadata")]:
                 yield from self._placed(scan, role, states)
 
-    def _layered(self) -> list[Manifest]:
-        return [manifest for manifest in self._image.manifests if manifest.attestation_for is None]
-
     def _roles(self) -> dict[str, list[_Role]]:
         roles: dict[str, list[_Role]] = defaultdict(list)
-        roles[self._image.root.digest].append(_Role("manifest"))
+        if self._image.root.digest not in {manifest.digest for manifest in self._image.manifests}:
+            roles[self._image.root.digest].append(_Role("manifest"))
         for manifest in self._image.manifests:
-            if manifest.attestation_for is not None:
-                parts = (manifest.digest, manifest.config_digest, *(layer.digest for layer in manifest.layers))
-                for digest in parts:
-                    roles[digest].append(_Role("attestation", manifest))
-                continue
-            if manifest.digest != self._image.root.digest:
-                roles[manifest.digest].append(_Role("manifest", manifest))
-            roles[manifest.config_digest].append(_Role("config", manifest))
+            surfaces = _SURFACES[manifest.kind]
+            # An image of the classic store has no manifest: it goes by its config.
+            if manifest.digest != manifest.config_digest:
+                roles[manifest.digest].append(_Role(surfaces[0], manifest))
+            roles[manifest.config_digest].append(_Role(surfaces[1], manifest))
             for number, layer in enumerate(manifest.layers):
-                roles[layer.digest].append(_Role("layer", manifest, number))
+                # What an attestation calls its layers are statements.
+                roles[layer.digest].append(
+                    _Role(surfaces[2], manifest, None if manifest.kind == "attestation" else number)
+                )
         return roles
 
     def _placed(
@@ -112,7 +118,7 @@ class Places:
             state: State | None = None
             step = None
             if role.manifest is not None and role.layer is not None:
-                if path is not None:
+                if path is not None and role.manifest.kind == "image":
                     state = states.get((role.manifest.digest, role.layer, path), "visible")
                 step = self._layer_step(role.manifest, role.layer)
             path = scan.key if path is None and digest is None else path
@@ -157,8 +163,8 @@ class Places:
     def _states(self, wanted: set[str]) -> dict[tuple[str, int, str], State]:
         """What the layers above did to each path that has a hit."""
         found: dict[tuple[str, int, str], State] = {}
-        for manifest in self._layered():
-            if not any(layer.digest in wanted for layer in manifest.layers):
+        for manifest in self._image.manifests:
+            if manifest.kind != "image" or not any(layer.digest in wanted for layer in manifest.layers):
                 continue
             overlay = Overlay()
             for number in range(len(manifest.layers) - 1, -1, -1):
