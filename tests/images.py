@@ -79,6 +79,18 @@ class Builder:
         }
         return self.add(json.dumps(body).encode(), "application/vnd.oci.image.index.v1+json")
 
+    def cache(self, layers: Sequence[Layer], *, image_manifest: bool) -> dict[str, Any]:
+        """What BuildKit's `cache-to type=local` writes: an image manifest, or an index that lists layers."""
+        descriptors = [
+            self.add(gzip.compress(layer_tar(layer)), "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers
+        ]
+        records = {"layers": [{"blob": item["digest"], "parent": -1} for item in descriptors], "records": []}
+        config = self.add(json.dumps(records).encode(), "application/vnd.buildkit.cacheconfig.v0")
+        if not image_manifest:
+            return self.index([*descriptors, config])
+        body = {"schemaVersion": 2, "config": config, "layers": descriptors}
+        return self.add(json.dumps(body).encode(), "application/vnd.oci.image.manifest.v1+json")
+
     def files(self, root: Mapping[str, Any]) -> dict[str, bytes]:
         files = {
             "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',

@@ -38,6 +38,8 @@ def advise(surface: Surface, instruction: str | None, path: str | None, state: S
         return "pass the value with `RUN --mount=type=secret`, not with ARG or in the instruction's text"
     if surface == "metadata":
         return "remove the value from the archive's own metadata and export the image again"
+    if surface == "cache":
+        return "write the value in no step, those of builder stages included: `mode=max` exports what they made"
     sentence = "read the mounted secret where it is needed, and write it nowhere"
     if keyword in ("COPY", "ADD"):
         sentence = "exclude the file in .dockerignore"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Collection, Iterator, Mapping
 
-import docker
 import docker.errors
 import requests
-from docker.context import ContextAPI
-from docker.context.config import get_current_context_name
 
 from container_image.errors import EngineError, ImageNotFoundError, ImageReadError
 from container_image.oci.archive import members
+from container_image.oci.endpoint import connect
 from container_image.oci.model import (
     CHUNK,
     INDEX_TYPES,
@@ -27,43 +24,9 @@ from container_image.oci.model import (
     read_document,
 )
 
-_TIMEOUT = 600
-
-
-def connect(context: str | None = None) -> docker.DockerClient:
-    """A client at the endpoint of a Docker context; of None, the one that the `docker` command would use.
-
-    Raises:
-        EngineError: there is no such context, or no engine answers there.
-    """
-    try:
-        client = _client(context)
-        client.ping()
-    except (docker.errors.DockerException, requests.RequestException, OSError):
-        where = os.environ.get("DOCKER_HOST") or f"the Docker context {context or 'in use'}"
-        raise EngineError(
-            f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST or `docker context use`"
-        ) from None
-    return client
-
-
-def _client(context: str | None) -> docker.DockerClient:
-    name = context
-    if name is None and not os.environ.get("DOCKER_HOST"):
-        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
-    if name in (None, "default"):
-        return docker.from_env(timeout=_TIMEOUT)
-    found = ContextAPI.get_context(name)
-    if found is None:
-        raise EngineError(f"there is no Docker context {name!r}; `docker context ls` lists those there are")
-    host = str(found.Host)
-    return docker.DockerClient(
-        base_url=host, tls=found.TLSConfig or False, timeout=_TIMEOUT, use_ssh_client=host.startswith("ssh://")
-    )
-
 
 class DaemonSource:
-    """A daemon's image, under the ID that its name had when it was opened."""
+    """A daemon's image, under the ID that its name had when it was opened; `context` is as in `docker --context`."""
 
     def __init__(self, reference: str, name: str, context: str | None = None) -> None:
         self.reference = reference

@@ -19,9 +19,9 @@ INDEX_TYPES = frozenset(
 MANIFEST_TYPES = frozenset(
     {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
 )
+CACHE_CONFIG_TYPE = "application/vnd.buildkit.cacheconfig.v0"
 _ATTESTATION_TYPE = "vnd.docker.reference.type"
 _ATTESTATION_FOR = "vnd.docker.reference.digest"
-_SCRATCH_ID = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,17 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One platform's image, or an attestation about one (`attestation_for` is then the digest it speaks of)."""
+    """One platform's image, an attestation about one (`attestation_for` is the digest it speaks of), or a build cache.
+
+    A cache's layers are those of many steps, in no order: none is above another.
+    """
 
     digest: str
     platform: str | None
     config_digest: str
     config: ImageConfig | None
     layers: tuple[Descriptor, ...]
+    kind: Literal["image", "attestation", "cache"] = "image"
     attestation_for: str | None = None
 
 
@@ -164,10 +168,18 @@ class _Walk:
             else:
                 self.missing.append((descriptor.digest, "blob is not in the image"))
             return
+        if descriptor.digest not in self.documents and is_content(descriptor):
+            return
         document = read_document(self.documents, descriptor.digest)
         if "manifests" in document:
-            for child in children(document):
-                self.visit(child)
+            parts = children(document)
+            configs = [part for part in parts if part.media_type == CACHE_CONFIG_TYPE]
+            if configs:
+                layers = [part for part in parts if part.media_type != CACHE_CONFIG_TYPE]
+                self._add(Manifest(descriptor.digest, None, configs[0].digest, None, tuple(layers), "cache"), configs)
+            else:
+                for child in parts:
+                    self.visit(child)
         elif "layers" in document:
             self._manifest(descriptor, document)
         else:
@@ -176,21 +188,33 @@ class _Walk:
     def _manifest(self, descriptor: Descriptor, document: dict[str, object]) -> None:
         config = to_descriptor(document.get("config"))
         layers = tuple(to_descriptor(item) for item in _list(document.get("layers")))
-        parsed = None
         annotations = dict(descriptor.annotations)
-        attestation = annotations.get(_ATTESTATION_TYPE) == "attestation-manifest"
-        if config.digest in self.documents and not attestation:
+        kind: Literal["image", "attestation", "cache"] = "image"
+        if annotations.get(_ATTESTATION_TYPE) == "attestation-manifest":
+            kind = "attestation"
+        elif config.media_type == CACHE_CONFIG_TYPE:
+            kind = "cache"
+        parsed = None
+        if kind == "image" and config.digest in self.documents:
             parsed = parse_config(read_document(self.documents, config.digest))
-        for part in (config, *layers):
+        platform = descriptor.platform or (parsed.platform if parsed else None)
+        subject = annotations.get(_ATTESTATION_FOR, "unknown") if kind == "attestation" else None
+        self._add(Manifest(descriptor.digest, platform, config.digest, parsed, layers, kind, subject), [config])
+
+    def _add(self, manifest: Manifest, configs: list[Descriptor]) -> None:
+        for part in (*configs, *manifest.layers):
             if part.digest in self.seen:
                 continue
             if part.urls:
                 self.foreign.append((part.digest, "foreign layer, kept elsewhere"))
             else:
                 self.missing.append((part.digest, "blob is not in the image"))
-        platform = descriptor.platform or (parsed.platform if parsed else None)
-        subject = annotations.get(_ATTESTATION_FOR, "unknown") if attestation else None
-        self.manifests.append(Manifest(descriptor.digest, platform, config.digest, parsed, layers, subject))
+        self.manifests.append(manifest)
+
+
+def is_content(descriptor: Descriptor) -> bool:
+    """Whether an index says that a blob is neither an index nor a manifest: what it holds is read, not followed."""
+    return bool(descriptor.media_type) and descriptor.media_type not in INDEX_TYPES | MANIFEST_TYPES
 
 
 def read_document(documents: Mapping[str, bytes], key: str) -> dict[str, object]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import time
+from typing import Protocol
 
 import pytest
 
@@ -44,8 +45,23 @@ def leftovers() -> set[str]:
     return {*images, *(json.loads(line)["ref"] for line in records if "Dockerfile-" in line)}
 
 
+class Left(Protocol):
+    """What stays, that was not there when the test began; what is gone within `patience` seconds is somebody else's."""
+
+    def __call__(self, patience: float = 60) -> set[str]: ...
+
+
 @pytest.fixture
-def left() -> Callable[[], set[str]]:
-    """What is left over now that was not when the test began."""
+def left() -> Left:
+    """Looks for what the test's builds left."""
     before = leftovers()
-    return lambda: leftovers() - before
+
+    def look(patience: float = 60) -> set[str]:
+        found = leftovers() - before
+        deadline = time.monotonic() + patience
+        while found and time.monotonic() < deadline:
+            time.sleep(0.5)
+            found &= leftovers()
+        return found
+
+    return look

@@ -28,7 +28,7 @@ from container_image import (
     Verdict,
 )
 from container_image.build.client import MIN_BUILDX, MIN_ENGINE, require
-from tests.engine.conftest import COPIES, declare, exists
+from tests.engine.conftest import COPIES, Left, declare, exists
 
 
 def read(tag: str, path: str) -> str:
@@ -43,7 +43,7 @@ def handover(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
 
 
 def test_a_value_arrives_whole_and_nothing_of_it_stays(
-    left: Callable[[], set[str]], busybox_image: str, tag: str, handover: dict[str, Path], tmp_path: Path
+    left: Left, busybox_image: str, tag: str, handover: dict[str, Path], tmp_path: Path
 ) -> None:
     value = secrets.token_bytes(300_000)
     image = declare(COPIES, busybox_image, "", secrets={"TOKEN": Secret.from_value(value)})
@@ -95,9 +95,7 @@ def test_builds_at_once_each_get_their_own_value(busybox_image: str) -> None:
         subprocess.run(["docker", "image", "rm", "--force", *names], capture_output=True, check=False)
 
 
-def test_what_a_step_prints_is_redacted_and_warned_of(
-    left: Callable[[], set[str]], busybox_image: str, tag: str, token: str
-) -> None:
+def test_what_a_step_prints_is_redacted_and_warned_of(left: Left, busybox_image: str, tag: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; base64 /run/secrets/TOKEN; echo done\n"
     shown: list[str] = []
     built = declare(text, busybox_image, token).build(tags=[tag], on_event=lambda event: shown.append(repr(event)))
@@ -107,9 +105,7 @@ def test_what_a_step_prints_is_redacted_and_warned_of(
     assert not left()
 
 
-def test_a_leak_withholds_the_tag_and_removes_the_image(
-    left: Callable[[], set[str]], busybox_image: str, tag: str, token: str
-) -> None:
+def test_a_leak_withholds_the_tag_and_removes_the_image(left: Left, busybox_image: str, tag: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /etc/token\nRUN rm /etc/token\n"
     with pytest.raises(SecretLeakError) as caught:
         declare(text, busybox_image, token).build(tags=[tag])
@@ -149,9 +145,7 @@ def test_no_audit_is_explicit(busybox_image: str, tag: str, token: str) -> None:
     assert read(tag, "/leak") == token
 
 
-def test_a_failing_step_shows_its_line_and_its_last_output(
-    left: Callable[[], set[str]], busybox_image: str, token: str
-) -> None:
+def test_a_failing_step_shows_its_line_and_its_last_output(left: Left, busybox_image: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; echo the reason; exit 3\n"
     with pytest.raises(BuildError, match="the reason") as caught:
         declare(text, busybox_image, token).build()
@@ -213,7 +207,7 @@ def test_missing_sources_are_all_named_before_any_step(busybox_image: str) -> No
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_build_and_cleans_up(
-    left: Callable[[], set[str]], busybox_image: str, tmp_path: Path, token: str, number: signal.Signals, status: int
+    left: Left, busybox_image: str, tmp_path: Path, token: str, number: signal.Signals, status: int
 ) -> None:
     (tmp_path / "Dockerfile").write_text(COPIES + f"RUN echo {token[:5]} && sleep 97\n")
     process = start(tmp_path, busybox_image, token)
@@ -225,9 +219,7 @@ def test_a_signal_stops_the_build_and_cleans_up(
     assert not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True, check=False).stdout
 
 
-def test_kill_leaves_no_value_on_any_file_system(
-    left: Callable[[], set[str]], busybox_image: str, tmp_path: Path, token: str
-) -> None:
+def test_kill_leaves_no_value_on_any_file_system(left: Left, busybox_image: str, tmp_path: Path, token: str) -> None:
     (tmp_path / "Dockerfile").write_text(COPIES + "RUN sleep 96\n")
     process = start(tmp_path, busybox_image, token)
     wait_for(lambda: b"other" in os.read(process.stderr.fileno(), 65536))  # type: ignore[union-attr]
@@ -241,7 +233,7 @@ def test_kill_leaves_no_value_on_any_file_system(
     wait_for(
         lambda: not subprocess.run(["pgrep", "-f", f"buildx.*{tmp_path}"], capture_output=True, check=False).stdout
     )
-    wait_for(lambda: bool(left()))
+    wait_for(lambda: bool(left(0)))
     declare(COPIES, busybox_image, token).build()
     assert not left()
 

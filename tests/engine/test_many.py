@@ -10,12 +10,12 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import COPIES, lines
+from tests.engine.conftest import COPIES, Left, lines
 
 PROGRAM = Path(sys.executable).with_name("container-image")
 AT_ONCE = 20
@@ -64,7 +64,7 @@ def require_own_results(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_twenty_builds_at_once_in_one_process(
-    context: Path, busybox_image: str, pairs: list[tuple[str, str]], left: Callable[[], set[str]]
+    context: Path, busybox_image: str, pairs: list[tuple[str, str]], left: Left
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IN_ONE_PROCESS, context / "Dockerfile", busybox_image, context],
@@ -79,7 +79,7 @@ def test_twenty_builds_at_once_in_one_process(
 
 
 def test_twenty_builds_at_once_from_twenty_processes(
-    context: Path, busybox_image: str, pairs: list[tuple[str, str]], left: Callable[[], set[str]]
+    context: Path, busybox_image: str, pairs: list[tuple[str, str]], left: Left
 ) -> None:
     processes = [
         subprocess.Popen(
@@ -96,7 +96,7 @@ def test_twenty_builds_at_once_from_twenty_processes(
 
 
 def test_fifty_builds_killed_at_random_moments_leave_nothing(
-    context: Path, busybox_image: str, token: str, tag: str, left: Callable[[], set[str]], tmp_path: Path, state: Path
+    context: Path, busybox_image: str, token: str, tag: str, left: Left, tmp_path: Path, state: Path
 ) -> None:
     command = [PROGRAM, "build", context, "--secret", "id=TOKEN", "--no-cache", "-t", tag]
     command += ["--build-arg", f"BASE_IMAGE={busybox_image}"]

@@ -6,13 +6,12 @@ import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from container_image import PreflightError, Secret, SecretLeakError, Verdict, audit
-from tests.engine.conftest import COPIES, declare, exists
+from tests.engine.conftest import COPIES, Left, declare, exists
 from tests.engine.test_cli import run
 
 LEAKING = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak\n"
@@ -50,9 +49,7 @@ def test_files_are_written_as_they_were_audited(busybox_image: str, tag: str, to
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "docker.tar", "oci.tar", "rootfs", "rootfs.tar"}
 
 
-def test_a_leak_writes_nothing(
-    busybox_image: str, tag: str, token: str, tmp_path: Path, left: Callable[[], set[str]]
-) -> None:
+def test_a_leak_writes_nothing(busybox_image: str, tag: str, token: str, tmp_path: Path, left: Left) -> None:
     image = declare(LEAKING, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache"])
     with pytest.raises(SecretLeakError):
         image.build(tags=[tag], outputs=outputs(tmp_path))

@@ -1,0 +1,154 @@
+"""What an audit comes to: hits, gaps and what the image says of itself, joined into the report."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+
+from container_image.audit.advice import advise
+from container_image.audit.attribution import SourceMap
+from container_image.audit.blob import BlobScan
+from container_image.audit.hunted import Hunted, ordered
+from container_image.audit.places import Place, Places
+from container_image.audit.policy import AuditPolicy
+from container_image.audit.redaction import Redaction
+from container_image.audit.report import (
+    AuditedImage,
+    AuditReport,
+    AuditWarning,
+    Coverage,
+    Engine,
+    Finding,
+    Unread,
+    Verdict,
+    fingerprint,
+)
+from container_image.audit.scan import Budget, Hit
+from container_image.forms import FORMS_VERSION
+from container_image.oci import Image, Source
+
+_Group = tuple[Place, str, int, str, tuple[str, ...]]
+
+
+def conclude(
+    opened: Source,
+    image: Image,
+    scans: Mapping[str, BlobScan],
+    hunted: Hunted,
+    budget: Budget,
+    source: SourceMap | None,
+    *,
+    environments: tuple[str, ...],
+    warnings: tuple[AuditWarning, ...],
+    started: float,
+) -> AuditReport:
+    """The report on an image whose blobs were all scanned."""
+    policy = budget.policy
+    redaction = Redaction(budget)
+    findings = _findings(Places(image, scans, hunted, redaction, source), redaction, source)
+    unread = tuple(_unread(image, scans, policy, redaction))
+    platforms = tuple(manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image")
+    incomplete = (
+        hunted.incomplete
+        or any(not item.accepted for item in unread)
+        or ("all" in policy.platforms and bool(image.absent_platforms))
+    )
+    if any(not finding.accepted for finding in findings):
+        verdict = Verdict.LEAKED
+    else:
+        verdict = Verdict.INCOMPLETE if incomplete else Verdict.CLEAN
+    layers = {
+        layer.digest
+        for manifest in image.manifests
+        if manifest.kind != "attestation"
+        for layer in manifest.layers
+        if layer.digest in scans
+    }
+    indexes = [scans[key].index for key in layers]
+    return AuditReport(
+        engine=Engine(version=version("container-image"), forms=FORMS_VERSION, policy=policy),
+        image=AuditedImage(
+            reference=opened.reference,
+            digest=opened.digest,
+            digest_kind=opened.digest_kind,
+            platforms=platforms,
+            absent_platforms=image.absent_platforms,
+        ),
+        environments=environments,
+        verdict=verdict,
+        secrets=ordered(hunted.rows.values()),
+        findings=findings,
+        coverage=Coverage(
+            blobs=len(scans),
+            layers=len(layers),
+            files=sum(index.files for index in indexes if index is not None),
+            bytes=budget.bytes,
+            streams=budget.streams,
+            truncated=budget.truncated,
+            unread=unread,
+        ),
+        warnings=warnings,
+        duration_seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _findings(
+    places: Iterable[tuple[Place, Hit]], redaction: Redaction, source: SourceMap | None
+) -> tuple[Finding, ...]:
+    grouped: dict[_Group, list[Hit]] = defaultdict(list)
+    for place, hit in places:
+        target = hit.run.target
+        grouped[place, target.secret, target.version, target.form.name, hit.via].append(hit)
+    findings = [_finding(group, hits, redaction, source) for group, hits in grouped.items()]
+    findings.sort(key=lambda item: (item.secret, item.surface, item.layer or 0, item.path or "", item.form))
+    return tuple(findings)
+
+
+def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: SourceMap | None) -> Finding:
+    place, secret, secret_version, form, via = group
+    best = max(hits, key=lambda hit: hit.run.fraction)
+    fraction = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
+    instruction = None if place.step is None else redaction.redact(place.step.instruction)
+    line = None if place.step is None else place.step.line
+    return Finding(
+        secret=secret,
+        secret_version=secret_version,
+        form=form,
+        via=via,
+        match="full" if fraction == 1.0 else "partial",
+        fraction=fraction,
+        surface=place.surface,
+        platform=place.platform,
+        digest=place.digest,
+        layer=place.layer,
+        path=place.path,
+        offset=min(hit.offset for hit in hits),
+        count=len(hits),
+        state=place.state,
+        instruction=instruction,
+        line=line,
+        file=source.file if source is not None and line is not None else None,
+        origin="build" if line is not None else "unknown",
+        advice=advise(place.surface, instruction, place.path, place.state),
+        fingerprint=fingerprint(secret, best.run.target.form.family, place.surface, place.path, instruction),
+    )
+
+
+def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
+    def unread(digest: str | None, path: str | None, reason: str) -> Unread:
+        accepted = any(rule.accepts(reason, path) for rule in policy.accept_unread)
+        return Unread(digest=digest, path=redaction.redact(path), reason=reason, accepted=accepted)
+
+    for key, scan in scans.items():
+        if scan.broken:
+            yield unread(key, None, scan.broken)
+        seen = set()
+        for gap in scan.gaps:
+            path = None if scan.index is None else scan.index.path_at(gap.offset)
+            if (path, gap.reason) not in seen:
+                seen.add((path, gap.reason))
+                yield unread(key, path, gap.reason)
+    for digest, reason in (*image.missing, *image.foreign):
+        yield unread(digest, None, reason)

@@ -1,0 +1,194 @@
+"""Where hits are: what each blob is in the image, and for every hit its surface, path, state and step."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from container_image.audit.attribution import SourceMap, Step, steps
+from container_image.audit.blob import BlobScan
+from container_image.audit.hunted import Hunted
+from container_image.audit.layer import Overlay
+from container_image.audit.redaction import Redaction
+from container_image.audit.report import State, Surface
+from container_image.audit.scan import Hit, distinct
+from container_image.oci import Image, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What a blob is in one manifest."""
+
+    surface: Surface
+    manifest: Manifest | None = None
+    layer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A hit with everything that tells where it is; equal places make one finding."""
+
+    surface: Surface
+    platform: str | None
+    digest: str | None
+    layer: int | None
+    path: str | None
+    state: State | None
+    step: Step | None
+
+
+# Of a manifest of each kind: itself, its config, its layers.
+_SURFACES: dict[str, tuple[Surface, Surface, Surface]] = {
+    "image": ("manifest", "config", "layer"),
+    "attestation": ("attestation", "attestation", "attestation"),
+    "cache": ("cache", "cache", "cache"),
+}
+
+
+class Places:
+    """Places every hit of an image's blobs."""
+
+    def __init__(
+        self,
+        image: Image,
+        scans: Mapping[str, BlobScan],
+        hunted: Hunted,
+        redaction: Redaction,
+        source: SourceMap | None,
+    ) -> None:
+        self._image = image
+        self._scans = scans
+        self._hunted = hunted
+        self._redaction = redaction
+        self._steps: dict[str, list[Step]] = {}
+        for manifest in image.manifests:
+            if manifest.config is not None:
+                texts = [entry.created_by for entry in manifest.config.history]
+                self._steps[manifest.digest] = steps(texts, source)
+
+    def __iter__(self) -> Iterator[tuple[Place, Hit]]:
+        roles = self._roles()
+        states = self._states({key for key, scan in self._scans.items() if scan.hits})
+        for key, scan in self._scans.items():
+            for role in roles.get(key) or [_Role("metadata")]:
+                yield from self._placed(scan, role, states)
+
+    def _roles(self) -> dict[str, list[_Role]]:
+        roles: dict[str, list[_Role]] = defaultdict(list)
+        if self._image.root.digest not in {manifest.digest for manifest in self._image.manifests}:
+            roles[self._image.root.digest].append(_Role("manifest"))
+        for manifest in self._image.manifests:
+            surfaces = _SURFACES[manifest.kind]
+            # An image of the classic store has no manifest: it goes by its config.
+            if manifest.digest != manifest.config_digest:
+                roles[manifest.digest].append(_Role(surfaces[0], manifest))
+            roles[manifest.config_digest].append(_Role(surfaces[1], manifest))
+            for number, layer in enumerate(manifest.layers):
+                # What an attestation calls its layers are statements.
+                roles[layer.digest].append(
+                    _Role(surfaces[2], manifest, None if manifest.kind == "attestation" else number)
+                )
+        return roles
+
+    def _placed(
+        self, scan: BlobScan, role: _Role, states: dict[tuple[str, int, str], State]
+    ) -> Iterator[tuple[Place, Hit]]:
+        root_of = self._hunted.root_of
+        digest = scan.key if ":" in scan.key else None
+        platform = None if role.manifest is None else role.manifest.platform
+        if scan.document is not None:
+            told: set[str] = set()
+            pointed: dict[str, list[Hit]] = defaultdict(list)
+            for pointer, hit in scan.strings:
+                pointed[pointer].append(hit)
+            for pointer, hits in pointed.items():
+                for hit in distinct(hits, root_of):
+                    told.add(root_of(hit.run.target))
+                    surface, step = self._in_config(role, pointer, root_of(hit.run.target), pointed)
+                    yield Place(surface, platform, digest, None, self._redaction.redact(pointer), None, step), hit
+            for hit in distinct(scan.hits, root_of):
+                if root_of(hit.run.target) not in told:
+                    yield Place(role.surface, platform, digest, None, None, None, None), hit
+            return
+        for hit in distinct([*scan.hits, *self._split_names(scan)], root_of):
+            path = None if scan.index is None else scan.index.path_at(hit.offset)
+            state: State | None = None
+            step = None
+            if role.manifest is not None and role.layer is not None:
+                if path is not None and role.manifest.kind == "image":
+                    state = states.get((role.manifest.digest, role.layer, path), "visible")
+                step = self._layer_step(role.manifest, role.layer)
+            path = scan.key if path is None and digest is None else path
+            yield Place(role.surface, platform, digest, role.layer, self._redaction.redact(path), state, step), hit
+
+    def _split_names(self, scan: BlobScan) -> list[Hit]:
+        """Hits in names that a tar header holds in two pieces."""
+        if scan.index is None or not scan.index.metadata:
+            return []
+        found = []
+        for offset, name in scan.index.metadata:
+            for hit in self._redaction.search(name):
+                found.append(Hit(hit.run, offset, hit.via))
+        return found
+
+    def _in_config(
+        self, role: _Role, pointer: str, root: str, pointed: Mapping[str, list[Hit]]
+    ) -> tuple[Surface, Step | None]:
+        if role.surface != "config" or role.manifest is None:
+            return role.surface, None
+        recorded = self._steps.get(role.manifest.digest, [])
+        entry = _HISTORY.match(pointer)
+        if entry:
+            number = int(entry[1])
+            return "history", recorded[number] if number < len(recorded) else None
+        keyword = next((word for prefix, word in _CONFIG_KEYWORDS.items() if pointer.startswith(prefix)), None)
+        for other, hits in pointed.items():
+            entry = _HISTORY.match(other)
+            step = recorded[int(entry[1])] if entry and int(entry[1]) < len(recorded) else None
+            same = any(self._hunted.root_of(hit.run.target) == root for hit in hits)
+            if step is not None and same and keyword and step.instruction.startswith(keyword):
+                return "config", step
+        return "config", None
+
+    def _layer_step(self, manifest: Manifest, layer: int) -> Step | None:
+        if manifest.config is None:
+            return None
+        recorded = self._steps.get(manifest.digest, [])
+        filled = [step for step, entry in zip(recorded, manifest.config.history, strict=True) if not entry.empty_layer]
+        return filled[layer] if len(filled) == len(manifest.layers) else None
+
+    def _states(self, wanted: set[str]) -> dict[tuple[str, int, str], State]:
+        """What the layers above did to each path that has a hit."""
+        found: dict[tuple[str, int, str], State] = {}
+        for manifest in self._image.manifests:
+            if manifest.kind != "image" or not any(layer.digest in wanted for layer in manifest.layers):
+                continue
+            overlay = Overlay()
+            for number in range(len(manifest.layers) - 1, -1, -1):
+                scan = self._scans.get(manifest.layers[number].digest)
+                if scan is None or scan.index is None:
+                    continue
+                for path in {scan.index.path_at(hit.offset) for hit in scan.hits} - {None}:
+                    state = overlay.state(cast(str, path))
+                    found[(manifest.digest, number, cast(str, path))] = cast(State, state)
+                overlay.add(scan.index)
+        return found
+
+
+_HISTORY = re.compile(r"/history/(\d+)/")
+_CONFIG_KEYWORDS = {
+    "/config/Env": "ENV",
+    "/config/Labels": "LABEL",
+    "/config/Cmd": "CMD",
+    "/config/Entrypoint": "ENTRYPOINT",
+    "/config/Healthcheck": "HEALTHCHECK",
+    "/config/OnBuild": "ONBUILD",
+    "/config/User": "USER",
+    "/config/WorkingDir": "WORKDIR",
+    "/config/Volumes": "VOLUME",
+    "/config/ExposedPorts": "EXPOSE",
+    "/config/Shell": "SHELL",
+}
