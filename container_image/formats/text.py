@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from container_image.audit import AuditReport, Finding, Verdict
+from container_image.printable import printable
 
 
 def render(report: AuditReport) -> str:
     """The report as plain text."""
-    return "\n".join(_lines(report)) + "\n"
+    return "\n".join(map(printable, _lines(report))) + "\n"
 
 
 def _lines(report: AuditReport) -> Iterator[str]:
@@ -43,7 +44,9 @@ def _lines(report: AuditReport) -> Iterator[str]:
         yield f"not in the daemon, not read: {', '.join(report.image.absent_platforms)}"
     for warning in report.warnings:
         yield ""
-        yield f"warning: {warning.message}" + (f"\n  in {warning.step}" if warning.step else "")
+        yield f"warning: {warning.message}"
+        if warning.step:
+            yield f"  in {_short(warning.step)}"
 
 
 def _verdict(report: AuditReport) -> str:
