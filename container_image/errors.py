@@ -71,12 +71,19 @@ class EngineError(ContainerImageError):
 
 
 class BuildError(ContainerImageError):
-    """A build that failed. `step` and `line` (1-based) say where, when BuildKit told."""
+    """A build that failed. `step` and `line` (1-based) say where, when BuildKit told; `output` is the step's last."""
 
-    def __init__(self, message: str, step: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, step: str | None = None, line: int | None = None, output: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.step = step
         self.line = line
+        self.output = tuple(output)
+
+    def __str__(self) -> str:
+        lines = ["its last output:", *(f"  {line}" for line in self.output)] if self.output else []
+        return "\n".join([super().__str__(), *lines])
 
 
 class ImageNotFoundError(ContainerImageError):
