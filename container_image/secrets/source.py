@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import hmac
 import os
 import re
 import shlex
+import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from container_image.errors import InvalidInputError, SecretSourceError
 from container_image.secrets import dotenv
-from container_image.secrets.value import SecretValue
+from container_image.secrets.value import MAX_SIZE, SecretValue
+from container_image.state import VARIABLE
 
 Kind = Literal["value", "env", "file", "command"]
 
@@ -21,7 +25,7 @@ _REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
 _COMMAND_TIMEOUT = 60
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Secret:
     """Where a value comes from. Made by one of the `from_…` class methods; `resolve` reads it.
 
@@ -36,8 +40,8 @@ class Secret:
     sensitive: bool = True
     variable: str | None = None
     path: Path | None = None
-    _read: Callable[[], bytes] = field(default=bytes, compare=False)
-    _earlier: tuple[str | bytes | Secret, ...] = ()
+    _read: Callable[[], bytes] = bytes
+    _earlier: tuple[Secret, ...] = ()
 
     @classmethod
     def from_value(cls, value: str | bytes, *, sensitive: bool = True) -> Secret:
@@ -60,28 +64,30 @@ class Secret:
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *, sensitive: bool = True) -> Secret:
         """The bytes of a file; `~` is the home directory."""
-        resolved = Path(path).expanduser()
-
-        def read() -> bytes:
-            try:
-                return resolved.read_bytes()
-            except OSError as error:
-                raise _UnavailableError(f"the file {path} can't be read: {error.strerror}") from None
-
-        return cls("file", f"file {path}", sensitive, path=resolved, _read=read)
+        resolved = _expanded(path)
+        return cls("file", f"file {path}", sensitive, path=resolved, _read=lambda: _contents(resolved))
 
     @classmethod
     def from_command(cls, command: str | Sequence[str], *, sensitive: bool = True) -> Secret:
-        """What a command prints, less one newline at its end. No shell runs it; a string is split as one would."""
-        arguments = shlex.split(command) if isinstance(command, str) else list(command)
+        """What a command prints, less one newline at its end. No shell runs it; a string is split as one would.
+
+        It inherits the environment, but not the build key.
+        """
+        try:
+            arguments = shlex.split(command) if isinstance(command, str) else list(command)
+        except ValueError:
+            raise InvalidInputError("Secret.from_command: a quote is not closed; close it, or give a list") from None
         if not arguments:
             raise InvalidInputError("Secret.from_command needs a command: got an empty one")
 
         def read() -> bytes:
+            environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
             try:
-                done = subprocess.run(arguments, capture_output=True, timeout=_COMMAND_TIMEOUT, check=False)
-            except OSError as error:
-                raise _UnavailableError(f"the command {arguments[0]} can't be run: {error.strerror}") from None
+                done = subprocess.run(
+                    arguments, capture_output=True, env=environment, timeout=_COMMAND_TIMEOUT, check=False
+                )
+            except (OSError, ValueError) as error:
+                raise _UnavailableError(f"the command {arguments[0]} can't be run: {_reason(error)}") from None
             except subprocess.TimeoutExpired:
                 raise _UnavailableError(f"the command {arguments[0]} took over {_COMMAND_TIMEOUT} s") from None
             if done.returncode:
@@ -98,21 +104,23 @@ class Secret:
         Raises:
             SecretSourceError: the file is missing, unreadable or not a dotenv file.
         """
-        resolved = Path(path).expanduser()
-        return {
-            name: cls(
-                "file",
-                f"{name} in {path}",
-                sensitive,
-                path=resolved,
-                _read=lambda name=name: _load(path)[name],  # type: ignore[misc]
-            )
-            for name in _names(path)
-        }
+        resolved = _expanded(path)
+        try:
+            names = list(_variables(resolved))
+        except _UnavailableError as error:
+            raise SecretSourceError(f"dotenv secrets: {error}") from None
+
+        def reader(name: str) -> Callable[[], bytes]:
+            return lambda: _variable(resolved, name)
+
+        return {name: cls("file", f"{name} in {path}", sensitive, path=resolved, _read=reader(name)) for name in names}
 
     def with_earlier(self, values: Sequence[str | bytes | Secret]) -> Secret:
         """The same, with former values that must not be in the image either."""
-        return replace(self, _earlier=(*self._earlier, *values))
+        if isinstance(values, str | bytes):
+            raise InvalidInputError("with_earlier takes a list of values; put a single one into a list too")
+        earlier = [value if isinstance(value, Secret) else Secret.from_value(value) for value in values]
+        return replace(self, _earlier=(*self._earlier, *earlier))
 
     def resolve(self, name: str) -> SecretValue:
         """Reads the value.
@@ -120,9 +128,7 @@ class Secret:
         Raises:
             SecretSourceError: the source is missing, unreadable or empty; names the secret and the source.
         """
-        earlier = []
-        for item in self._earlier:
-            earlier.append(item.resolve(name).reveal() if isinstance(item, Secret) else _encode(item))
+        earlier = [item.resolve(name).reveal() for item in self._earlier]
         try:
             value = self._read()
         except _UnavailableError as error:
@@ -130,6 +136,22 @@ class Secret:
         if not value.strip():
             raise SecretSourceError(f"secret {name!r}: {self.source} is empty; give it a value, or drop the secret")
         return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both come from the same place, or are the same literal; nothing is read to find out."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        if self._place() != other._place():
+            return False
+        if self.kind == "value":
+            return hmac.compare_digest(self._read(), other._read())
+        return self.kind != "command" or self._read is other._read
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def _place(self) -> tuple[object, ...]:
+        return self.kind, self.source, self.sensitive, self.variable, self.path, self._earlier
 
     def __repr__(self) -> str:
         return f"Secret({self.source})"
@@ -154,14 +176,16 @@ def resolve_secrets(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -
     A string is a literal, but `"$NAME"` is a reference to a secret store, and `"$$NAME"` the text `$NAME`.
 
     Raises:
-        InvalidInputError: a reference, as there is no store; lists all of them.
+        InvalidInputError: not such a mapping; or a reference, as there is no store: lists all of them.
         SecretSourceError: sources that are missing, unreadable or empty.
     """
+    if not isinstance(secrets, Mapping):
+        raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
     references = [name for name, value in secrets.items() if isinstance(value, str) and _REFERENCE.fullmatch(value)]
     if references:
-        listed = ", ".join(f"{name} ({secrets[name]!s})" for name in references)
+        # The text after the dollar may be a password that begins with one.
         raise InvalidInputError(
-            f"references to a secret store, which is not there yet: {listed}. "
+            f"references to a secret store, which is not there yet: {', '.join(map(repr, references))}. "
             'Use Secret.from_env("NAME") or another source; a literal that begins with $ is written "$$NAME"'
         )
     values: dict[str, SecretValue] = {}
@@ -174,6 +198,8 @@ def resolve_secrets(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -
             values[name] = as_secret(given).resolve(name)
         except SecretSourceError as error:
             problems.append(str(error))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"secret {name!r}: {error}") from None
     if problems:
         raise SecretSourceError("\n".join(problems))
     return values
@@ -188,23 +214,53 @@ def as_secret(given: str | bytes | Secret) -> Secret:
     return Secret.from_value(given)
 
 
-def _load(path: str | os.PathLike[str]) -> dict[str, bytes]:
+def _expanded(path: str | os.PathLike[str]) -> Path:
     try:
-        data = Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise _UnavailableError(f"the file {path} can't be read: {error.strerror}") from None
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InvalidInputError(f"{path}: there is no such user's home directory; write the path out") from None
+
+
+def _contents(path: Path) -> bytes:
+    """The bytes of a file or a pipe, read once; a device may have no end, so it is refused."""
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise _UnavailableError(f"the file {path} can't be read: it is neither a file nor a pipe")
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE + 1)
+    except (OSError, ValueError) as error:
+        raise _UnavailableError(f"the file {path} can't be read: {_reason(error)}") from None
+    if len(data) > MAX_SIZE:
+        raise _UnavailableError(f"the file {path} is too large; a secret has {MAX_SIZE} bytes at most")
+    return data
+
+
+def _variables(path: Path) -> dict[str, bytes]:
+    data = _contents(path)
     try:
         return dotenv.parse(data)
     except dotenv.DotenvError as error:
         raise _UnavailableError(f"the file {path} is not a dotenv file: line {error.line}") from None
 
 
-def _names(path: str | os.PathLike[str]) -> list[str]:
+def _variable(path: Path, name: str) -> bytes:
     try:
-        return list(_load(path))
-    except _UnavailableError as error:
-        raise SecretSourceError(f"dotenv secrets: {error}") from None
+        return _variables(path)[name]
+    except KeyError:
+        raise _UnavailableError(f"there is no {name} in {path} any more") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "there is a NUL character in it"
 
 
 def _encode(value: str | bytes) -> bytes:
-    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise InvalidInputError(f"a value is a str or bytes; got {type(value).__name__}")
+    with contextlib.suppress(UnicodeEncodeError):
+        return value.encode("utf-8", "surrogateescape")
+    # Python's own error holds the text.
+    raise InvalidInputError("a value has half of a surrogate pair in it, which has no bytes; give bytes")

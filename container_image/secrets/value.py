@@ -6,6 +6,11 @@ import hmac
 from collections.abc import Sequence
 from typing import NoReturn, final
 
+from container_image.errors import InvalidInputError
+
+MAX_SIZE = 500 * 1024
+"""Bytes that BuildKit takes as one secret, at most."""
+
 
 @final
 class SecretValue:
@@ -19,8 +24,10 @@ class SecretValue:
     __slots__ = ("_value", "earlier", "name", "sensitive")
 
     def __init__(self, name: str, value: bytes, *, sensitive: bool = True, earlier: Sequence[bytes] = ()) -> None:
+        if not all(isinstance(item, bytes) for item in (value, *earlier)):
+            raise InvalidInputError(f"secret {name!r}: its values are bytes; give text as text.encode()")
         self.name = name
-        self._value = bytes(value)
+        self._value = value
         self.sensitive = sensitive
         self.earlier = tuple(earlier)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import os
 import pickle
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,14 +52,76 @@ def test_a_source_is_read_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch
         (Secret.from_env("NOT_SET"), "the variable NOT_SET is not set"),
         (Secret.from_file("/no/such/file"), "/no/such/file can't be read"),
         (Secret.from_file("/"), "the file / can't be read"),
+        (Secret.from_file("/dev/zero"), "neither a file nor a pipe"),
+        (Secret.from_file("a\0b"), "a NUL character"),
         (Secret.from_value(" \n"), "is empty"),
         (Secret.from_command("false"), "the command false exited with status 1"),
         (Secret.from_command("no-such-command x"), "the command no-such-command can't be run"),
+        (Secret.from_command(["true", "a\0b"]), "the command true can't be run: there is a NUL character"),
     ],
 )
 def test_a_source_without_a_value_names_the_secret_and_the_source(secret: Secret, message: str) -> None:
     with pytest.raises(SecretSourceError, match=f"(?s)'S'.*{message}"):
         secret.resolve("S")
+
+
+def test_a_file_larger_than_a_secret_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 512_000)
+    assert len(Secret.from_file(tmp_path / "file").resolve("S")) == 512_000
+    (tmp_path / "file").write_bytes(b"x" * 512_001)
+    with pytest.raises(SecretSourceError, match=r"file is too large; a secret has 512000 bytes at most"):
+        Secret.from_file(tmp_path / "file").resolve("S")
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", f"printf {VALUE} > {tmp_path}/pipe"]):
+        assert Secret.from_file(tmp_path / "pipe").resolve("S").reveal() == VALUE.encode()
+
+
+def test_a_variable_that_has_gone_from_a_dotenv_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=one\n")
+    secret = Secret.from_dotenv(tmp_path / ".env")["A"]
+    (tmp_path / ".env").write_text("B=two\n")
+    with pytest.raises(SecretSourceError, match=r"'S': there is no A in .*/.env any more"):
+        secret.resolve("S")
+
+
+def test_a_command_does_not_inherit_the_build_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINER_IMAGE_BUILD_KEY", "a long random text")
+    monkeypatch.setenv("A_TOKEN", VALUE)
+    script = 'printf %s "$A_TOKEN$CONTAINER_IMAGE_BUILD_KEY"'
+    assert Secret.from_command(["sh", "-c", script]).resolve("S").reveal() == VALUE.encode()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Secret.from_value(5), "a value is a str or bytes; got int"),  # type: ignore[arg-type]
+        (lambda: Secret.from_value("a\ud800" + VALUE), "half of a surrogate pair"),
+        (lambda: Secret.from_value("x").with_earlier(VALUE), "with_earlier takes a list of values"),
+        (lambda: Secret.from_value("x").with_earlier([5]), "a value is a str or bytes; got int"),  # type: ignore[list-item]
+        (lambda: Secret.from_command(f"echo '{VALUE}"), "a quote is not closed"),
+        (lambda: Secret.from_file("~no-such-user/x"), "no such user's home directory"),
+        (lambda: SecretValue("S", 5), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
+        (lambda: SecretValue("S", b"x", earlier=VALUE.encode()), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
+        (lambda: resolve_secrets([VALUE]), "secrets are given by name, .*; got a list"),  # type: ignore[arg-type]
+        (lambda: resolve_secrets({"S": 5}), "secret 'S': a value is a str or bytes; got int"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_is_no_value_or_source_is_refused_without_repeating_it(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        make()
+    assert VALUE not in repr(caught.value) + repr(caught.value.__context__)
+
+
+def test_secrets_are_equal_if_their_sources_and_literals_are() -> None:
+    assert Secret.from_env("A") == Secret.from_env("A") != Secret.from_env("B")
+    assert Secret.from_value("a") == Secret.from_value(b"a") != Secret.from_value("b")
+    assert Secret.from_value("a").with_earlier(["b"]) != Secret.from_value("a").with_earlier(["c"])
+    command = Secret.from_command("echo a")
+    assert command == copy.deepcopy(command) != Secret.from_command("echo b")
+    assert len({Secret.from_env("A"), Secret.from_env("A"), command}) == 2
 
 
 def test_a_failing_command_does_not_show_what_it_printed() -> None:
@@ -65,8 +131,9 @@ def test_a_failing_command_does_not_show_what_it_printed() -> None:
 
 
 def test_references_are_refused_all_at_once_and_never_literals() -> None:
-    with pytest.raises(InvalidInputError, match=r"a \(\$ONE\), b \(\$TWO\)"):
-        resolve_secrets({"a": "$ONE", "b": "$TWO", "c": "x"})
+    with pytest.raises(InvalidInputError, match="'a', 'b'") as caught:
+        resolve_secrets({"a": "$ONE", "b": "$ecretPassw0rd", "c": "x"})
+    assert "ecretPassw0rd" not in str(caught.value)
     given_values = resolve_secrets({"a": "$$ONE", "b": "$not a name", "c": "US$5"})
     assert [value.reveal() for value in given_values.values()] == [b"$ONE", b"$not a name", b"US$5"]
 
@@ -80,6 +147,8 @@ def test_no_way_of_showing_a_value_shows_it() -> None:
             pickle.dumps(secret)
         with pytest.raises(TypeError):
             json.dumps(secret)
+    earlier = Secret.from_value("x").with_earlier([VALUE])
+    assert VALUE not in str(vars(earlier)) + str(dataclasses.asdict(earlier))
     with pytest.raises(TypeError):
         copy.deepcopy(value)
     assert value == SecretValue("OTHER", VALUE.encode())
