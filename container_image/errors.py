@@ -4,6 +4,7 @@
     ├── InvalidInputError                also a ValueError: an argument, option or declaration that cannot be used
     │   ├── DockerfileError              the Dockerfile cannot be parsed; names the line
     │   ├── UnknownReferenceError        an image reference that names no transport or cannot be parsed
+    │   ├── DockerfileNotFoundError      also a FileNotFoundError: no Dockerfile at that path
     │   └── PreflightError               what can be said before a build starts; carries the problems
     ├── SecretSourceError                a secret's source is missing, unreadable or empty
     ├── EngineError                      no engine, one that is too old, or one that refused
@@ -48,6 +49,10 @@ class DockerfileError(InvalidInputError):
 
 class UnknownReferenceError(InvalidInputError):
     """An image reference that cannot be parsed, or whose transport does not exist."""
+
+
+class DockerfileNotFoundError(InvalidInputError, FileNotFoundError):
+    """There is no Dockerfile at the path that was given."""
 
 
 class PreflightError(InvalidInputError):

@@ -15,19 +15,21 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
+    ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import Self
+from typing_extensions import LiteralString, Self
 
 from container_image.audit import AuditEvent, AuditPolicy
 from container_image.build import BuildEvent, BuildRequest, check_build, parse_caches, parse_outputs
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
-from container_image.errors import InvalidInputError
+from container_image.errors import DockerfileNotFoundError, InvalidInputError
 from container_image.gate import BuiltImage, build_through
 from container_image.secrets import Secret, SecretValue, as_secret
 
@@ -40,6 +42,9 @@ _REFUSALS = {
     ),
     "registries": "Username and password are required for each registry",
 }
+REFUSED: LiteralString = "refused"
+"""The type of pydantic's errors on an image: their messages hold no value that was given."""
+
 _BUILDERS = ("depot", "service", "worker")
 _DEPRECATED_BUILDERS = ("service", "worker")
 _IGNORE_FIELDS = ("context_dir", "dockerignore", "dockerignore_path")
@@ -96,10 +101,7 @@ class ContainerImage(BaseModel):
 
     def __init__(self, dockerfile_str: str = "", *others: Any, **fields: Any) -> None:
         names = islice(type(self).model_fields, 1, 1 + len(others))
-        try:
-            super().__init__(dockerfile_str=dockerfile_str, **dict(zip(names, others, strict=True)), **fields)
-        except ValueError as error:
-            raise _without_inputs(error) from None
+        super().__init__(dockerfile_str=dockerfile_str, **dict(zip(names, others, strict=True)), **fields)
         file = caller()
         offset = literal_offset(file, dockerfile_str) if file is not None else None
         if file is not None and offset is not None:
@@ -112,10 +114,28 @@ class ContainerImage(BaseModel):
 
     @classmethod
     def from_dockerfile(cls, path: str | os.PathLike[str], **kwargs: Any) -> Self:
-        """An image from a Dockerfile."""
-        image = cls(dockerfile_str=Path(path).read_text(encoding="utf-8"), **kwargs)
-        image._file, image._line_offset = str(path), 0
+        """An image from a Dockerfile.
+
+        Raises:
+            DockerfileNotFoundError: an InvalidInputError and a FileNotFoundError: there is no such file.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise DockerfileNotFoundError(f"{path}: there is no such Dockerfile; name one that exists") from None
+        image = cls(dockerfile_str=text, **kwargs)
+        image._file, image._line_offset = _relative(str(path)), 0
         return image
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_without_inputs(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(given)
+        except ValidationError as error:
+            refusal = _without_inputs(error)
+        # Not in the `except` block: there, pydantic's error would go along as the context of this one.
+        raise refusal
 
     @field_validator("dockerfile_str", mode="before")
     @classmethod
@@ -166,10 +186,7 @@ class ContainerImage(BaseModel):
             )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        try:
-            super().__setattr__(name, value)
-        except ValidationError as error:
-            raise _without_inputs(error) from None
+        super().__setattr__(name, value)
         if name in _IGNORE_FIELDS:
             self._load_ignore_rules()
 
@@ -357,13 +374,11 @@ def _relative(file: str) -> str:
         return file
 
 
-def _without_inputs(error: ValueError) -> ValueError:
+def _without_inputs(error: ValidationError) -> ValidationError:
     """pydantic's error keeps every input, and with it the secrets: here are its messages and places alone."""
-    if not isinstance(error, ValidationError):
-        return error
     details: list[InitErrorDetails] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         message = str(item["msg"]).removeprefix("Value error, ")
-        refusal = PydanticCustomError("refused", "{message}", {"message": message})
+        refusal = PydanticCustomError(REFUSED, "{message}", {"message": message})
         details.append({"type": refusal, "loc": item["loc"], "input": None})
     return ValidationError.from_exception_data(error.title, details, hide_input=True)

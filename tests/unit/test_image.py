@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage, InvalidInputError, Secret
 from container_image.dockerignore import docker_excludes, to_docker
@@ -22,8 +25,8 @@ def declare(**fields: Any) -> ContainerImage:
 
 def shown(error: Exception) -> str:
     """All that a refusal says, to people and to programs."""
-    said = str(error) + repr(error) + str(error.__context__) + str(error.__cause__)
-    return said + str(error.errors()) + str(error.json())  # type: ignore[attr-defined]
+    assert error.__context__ is error.__cause__ is None
+    return str(error) + repr(error) + str(error.errors()) + str(error.json())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,26 @@ def test_an_assignment_is_refused_without_the_value_too(field: str, value: objec
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         setattr(declare(), field, value)
     assert VALUE not in shown(caught.value)
+
+
+@pytest.mark.parametrize(
+    "validate",
+    [
+        ContainerImage.model_validate,
+        lambda given: ContainerImage.model_validate_json(json.dumps(given)),
+        lambda given: TypeAdapter(list[ContainerImage]).validate_python([given]),
+    ],
+)
+def test_validating_data_refuses_without_the_value_too(validate: Callable[[object], object]) -> None:
+    with pytest.raises(ValueError, match="secrets") as caught:
+        validate({"dockerfile_str": "FROM scratch", "secrets": {"A": [VALUE]}})
+    assert VALUE not in shown(caught.value)
+
+
+def test_a_missing_dockerfile_is_fals_error_and_ours() -> None:
+    for kind in (FileNotFoundError, InvalidInputError):
+        with pytest.raises(kind, match="/no/such/file: there is no such Dockerfile"):
+            ContainerImage.from_dockerfile("/no/such/file")
 
 
 def test_fields_are_taken_by_position_in_fals_order() -> None:
