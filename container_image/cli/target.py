@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import itertools
+import os
 import re
 import sys
+import traceback
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
+from pydantic import ValidationError
+
+import container_image
 from container_image.build import BuildRequest
-from container_image.errors import InvalidInputError
-from container_image.image import ContainerImage
+from container_image.errors import ContainerImageError, InvalidInputError
+from container_image.image import REFUSED, ContainerImage
 
+_PACKAGE = str(Path(container_image.__file__).parent) + os.sep
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -21,7 +31,7 @@ def is_declaration(target: str) -> bool:
 
 
 def load_declaration(target: str) -> ContainerImage:
-    """The image that a module declares.
+    """The image that a module declares. What the module prints goes to stderr: stdout is for results.
 
     Raises:
         InvalidInputError: there is no such file, module or name, or it is not a ContainerImage.
@@ -29,27 +39,17 @@ def load_declaration(target: str) -> ContainerImage:
     path, separator, name = target.partition("::")
     if not separator:
         path, _, name = target.partition(":")
+    spec = _spec(target, path) if separator else None
     sys.path.insert(0, str(Path.cwd()))
     try:
-        if separator:
-            if not Path(path).is_file():
-                raise InvalidInputError(f"{target}: there is no file {path}")
-            spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-            if spec is None or spec.loader is None:
-                raise InvalidInputError(f"{target}: {path} is not a Python file")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(path)
-    except InvalidInputError:
-        raise
+        with contextlib.redirect_stdout(sys.stderr):
+            module = importlib.import_module(path) if spec is None else _executed(spec)
     except ModuleNotFoundError as error:
-        raise InvalidInputError(f"{target}: there is no module {error.name}") from None
+        raise InvalidInputError(f"{target}: there is no module {error.name}{_place(error)}") from None
+    except SystemExit as error:
+        raise InvalidInputError(f"{target}: importing {path} ended the program{_place(error)}") from None
     except Exception as error:
-        raise InvalidInputError(
-            f"{target}: importing {path} failed with {type(error).__name__}; run it to see why"
-        ) from None
+        raise InvalidInputError(f"{target}: importing {path} failed{_place(error)} with {_told(error)}") from None
     finally:
         sys.path.pop(0)
     image = getattr(module, name, None)
@@ -57,6 +57,44 @@ def load_declaration(target: str) -> ContainerImage:
         names = [key for key, value in vars(module).items() if isinstance(value, ContainerImage)]
         raise InvalidInputError(f"{target}: no ContainerImage of that name; there are: {', '.join(names) or 'none'}")
     return image
+
+
+def _spec(target: str, path: str) -> ModuleSpec:
+    if not Path(path).is_file():
+        raise InvalidInputError(f"{target}: there is no file {path}")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None:
+        raise InvalidInputError(f"{target}: {path} is not a Python file")
+    return spec
+
+
+def _executed(spec: ModuleSpec) -> ModuleType:
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    assert spec.loader is not None
+    spec.loader.exec_module(module)
+    return module
+
+
+def _place(error: BaseException) -> str:
+    """Where an error comes from, ` at FILE:LINE`: of one that this package raised, where the package was called."""
+    if isinstance(error, SyntaxError):
+        return f" at {error.filename}:{error.lineno}"
+    machinery = (__file__, importlib.__file__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in machinery]
+    frames = [frame for frame in frames if not frame.filename.startswith("<frozen ")]
+    callers = list(itertools.takewhile(lambda frame: not frame.filename.startswith(_PACKAGE), frames))
+    return f" at {callers[-1].filename}:{callers[-1].lineno}" if callers else ""
+
+
+def _told(error: Exception) -> str:
+    """An error's type, and its text where that is ours: any other may quote a secret."""
+    origin = traceback.extract_tb(error.__traceback__)[-1].filename
+    if isinstance(error, ValidationError):
+        ours = all(item["type"] == REFUSED for item in error.errors())
+    else:
+        ours = isinstance(error, ContainerImageError) or origin.startswith(_PACKAGE)
+    return f"{type(error).__name__}: {error}" if ours else f"{type(error).__name__}; run it to see why"
 
 
 def from_context(context: str, file: str | None) -> BuildRequest:

@@ -94,6 +94,39 @@ def test_a_mistake_is_one_message_and_exit_2(arguments: list[str], message: str)
     assert "sUp3rs3cr3t" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("print('said')\nimport sys; sys.exit(0)", "importing {0} ended the program at {0}:2"),
+        ("raise RuntimeError('sUp3rs3cr3t')", "importing {0} failed at {0}:1 with RuntimeError; run it to see why"),
+        ("import no_such_module", "there is no module no_such_module at {0}:1"),
+        ("x = (", "importing {0} failed at {0}:1 with SyntaxError"),
+        ("from container_image import ContainerImage\n\nContainerImage('')", "failed at {0}:3 with ValidationError: 1"),
+        (
+            "from container_image import ContainerImage\nContainerImage.from_dockerfile('no-such-file')",
+            "failed at {0}:2 with DockerfileNotFoundError: no-such-file: there is no such Dockerfile",
+        ),
+    ],
+)
+def test_a_module_that_fails_says_where_and_not_what(source: str, message: str, tmp_path: Path) -> None:
+    module = tmp_path / "app.py"
+    module.write_text(source)
+    done = run("build", f"{module}::image")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message.format(module) in done.stderr
+    assert "sUp3rs3cr3t" not in done.stderr
+
+
+def test_what_a_module_prints_is_not_on_stdout(busybox_image: str, token: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from container_image import ContainerImage\nprint('said')\n"
+        f"image = ContainerImage('FROM {busybox_image}\\nRUN --mount=type=secret,id=TOKEN true\\n')\n"
+    )
+    done = run("build", f"{tmp_path}/app.py::image", "--secret", "id=TOKEN", "--format", "json", token=token)
+    assert json.loads(done.stdout)["verdict"] == "clean", done.stderr
+    assert "said" in done.stderr
+
+
 def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from container_image import ContainerImage\n"
