@@ -6,21 +6,23 @@
 """
 
 import os
+from pathlib import Path
 
 from container_image import ContainerImage, Secret
 
+dockerfiles = Path(__file__).parent.parent / "dockerfiles"
 build_args = {"INDEX_HOST": os.environ.get("INDEX_HOST", "index.example.com")}
 if "BASE_IMAGE" in os.environ:
     build_args["BASE_IMAGE"] = os.environ["BASE_IMAGE"]
 
 greeting = ContainerImage.from_dockerfile(
-    "dockerfiles/private-index.Dockerfile",
+    dockerfiles / "private-index.Dockerfile",
     build_args=build_args,
     secrets={"PIP_TOKEN": Secret.from_env("PIP_TOKEN")},
 )
 
 leaking = ContainerImage.from_dockerfile(
-    "dockerfiles/private-index-leaking.Dockerfile",
+    dockerfiles / "private-index-leaking.Dockerfile",
     build_args=build_args,
     secrets={"PIP_TOKEN": Secret.from_env("PIP_TOKEN")},
 )
