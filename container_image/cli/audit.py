@@ -8,7 +8,14 @@ import click
 
 from container_image.audit import AuditPolicy, AuditReport, Verdict
 from container_image.audit import audit as run_audit
-from container_image.cli.options import parse_reports, parse_secrets, report_options, secret_option, write_reports
+from container_image.cli.options import (
+    accept_option,
+    parse_reports,
+    parse_secrets,
+    report_options,
+    secret_option,
+    write_reports,
+)
 from container_image.errors import InvalidInputError
 
 _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
@@ -17,9 +24,7 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 @click.command()
 @click.argument("reference", required=False)
 @secret_option
-@click.option(
-    "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
-)
+@accept_option
 @click.option(
     "--fail-on", type=click.Choice(["leaked", "incomplete"]), default="incomplete", show_default=True,
     help="With `leaked`, an incomplete audit exits 0.",

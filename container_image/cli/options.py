@@ -31,6 +31,13 @@ def secret_option(function: Command) -> Command:
     )(function)
 
 
+def accept_option(function: Command) -> Command:
+    """`--accept-unsearchable`, repeatable."""
+    return click.option(
+        "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
+    )(function)
+
+
 def report_options(function: Command) -> Command:
     """`--format`, `--report` and `--debug`."""
     function = click.option("--debug", is_flag=True, help="Show where an error came from.")(function)
@@ -55,22 +62,36 @@ def parse_secrets(given: Sequence[str]) -> dict[str, Secret]:
     """
     secrets: dict[str, Secret] = {}
     for number, text in enumerate(given, 1):
-        fields: dict[str, str] = {}
-        for part in next(csv.reader([text]), []):
-            key, separator, value = part.partition("=")
-            if not separator or key.lower() not in _KEYS:
-                # What stands there may be the secret itself, so it is not repeated.
-                raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE]")
-            fields[key.lower()] = value
+        fields = _fields(text)
+        if fields is None:
+            # What stands there may be the secret itself, so it is not repeated.
+            raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE]")
         source = fields.get("src") or fields.get("source")
         name = fields.get("id") or (source and Path(source).name) or fields.get("env")
         if not name:
             raise InvalidInputError(f"--secret number {number}: has no id; write id=NAME")
+        if not name.isprintable():
+            raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
         kind = fields.get("type")
         if kind not in (None, "env", "file"):
             raise InvalidInputError(f"--secret id={name}: type is env or file")
         secrets[name] = _source(name, kind, fields.get("env"), source)
     return secrets
+
+
+def _fields(text: str) -> dict[str, str] | None:
+    """The pairs of one `--secret`; None unless it is made of such pairs."""
+    try:
+        parts = next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        return None
+    fields = {}
+    for part in parts:
+        key, separator, value = part.partition("=")
+        if not separator or key.lower() not in _KEYS:
+            return None
+        fields[key.lower()] = value
+    return fields
 
 
 def _source(name: str, kind: str | None, variable: str | None, path: str | None) -> Secret:
@@ -97,6 +118,8 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
         form, separator, path = text.partition("=")
         if not separator or form not in FORMATS or not path:
             raise InvalidInputError(f"--report {text}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}")
+        if path == "-":
+            raise InvalidInputError(f"--report {text}: for a report on stdout, write --format {form}")
         target = Path(path)
         directory = target.parent
         if (

@@ -28,6 +28,8 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for row in unsearched:
         yield ""
         yield f"NOT SEARCHED FOR  {row.name}: {row.reason}{' (accepted)' if row.accepted else ''}"
+        if not row.accepted:
+            yield f"  fix    give it a longer, random value, or accept that (--accept-unsearchable {row.name})"
     for row in report.secrets:
         if row.built_with == "different":
             yield ""
