@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from container_image.cli.audit import audit
 from container_image.cli.build import build, check
-from container_image.errors import AuditIncompleteError, ContainerImageError, SecretLeakError
-
-_SIGNAL_BASE = 128
+from container_image.cli.signals import Interrupted, listen
+from container_image.cli.streams import say, take_over
+from container_image.errors import (
+    AuditFailedError,
+    AuditIncompleteError,
+    ContainerImageError,
+    OutputError,
+    SecretLeakError,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +26,7 @@ _SIGNAL_BASE = 128
 def commands() -> None:
     """Build container images with secrets, and search them for what stayed.
 
-    Exit codes: 0 clean or done, 1 a leak, 2 an error, 3 the audit is incomplete, 130 and 143 on signals.
+    Exit codes: 0 clean or done, 1 a leak, 2 an error, 3 the audit is incomplete, 129, 130 and 143 on signals.
     """
 
 
@@ -32,17 +36,18 @@ for command in (build, check, audit):
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits."""
-    signal.signal(signal.SIGTERM, _terminate)
-    given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(_run(given))
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived; like KeyboardInterrupt, it unwinds through every clean-up."""
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    listen()
+    if None in (sys.stdout, sys.stderr):
+        print(
+            "container-image: stdout or stderr is closed; redirect it, as in 2>/dev/null", file=sys.stderr or sys.stdout
+        )
+        sys.exit(2)
+    stdout = take_over()
+    status = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.flush()
+    if stdout.error is not None:
+        status = _say(f"stdout can't be written: {stdout.error.strerror}", 2)
+    sys.exit(status)
 
 
 def _run(arguments: list[str]) -> int:
@@ -51,15 +56,11 @@ def _run(arguments: list[str]) -> int:
         result = commands.main(args=arguments, prog_name="container-image", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
-        return _SIGNAL_BASE + signal.SIGINT
     except click.ClickException as error:
         error.show(sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return _SIGNAL_BASE + signal.SIGINT
-    except _Terminated:
-        return _SIGNAL_BASE + signal.SIGTERM
+    except Interrupted as error:
+        return _say("interrupted; nothing was tagged", error.status)
     except SecretLeakError as error:
         return _say(str(error), 1)
     except AuditIncompleteError as error:
@@ -67,6 +68,9 @@ def _run(arguments: list[str]) -> int:
     except ContainerImageError as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, OutputError) and isinstance(error.__context__, AuditFailedError):
+            # What the report would have said matters more than that it can't be written.
+            say(str(error.__context__))
         return _say(str(error), 2)
     except Exception as error:  # the last resort: one line, never a traceback, which may hold a value
         if debug:
@@ -77,5 +81,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _say(message: str, status: int) -> int:
-    click.echo(f"container-image: {message}", err=True)
+    say(message)
     return status

@@ -47,6 +47,7 @@ class Display:
         if isinstance(event, AuditEvent):
             self._read = f"{event.blobs} blobs, {event.bytes / 1e6:,.0f} MB read"
         elif event.kind == "started":
+            self._read = ""
             self._running[event.step] = time.monotonic()
         elif event.kind == "log":
             self._log(event.step, event.text)

@@ -136,12 +136,15 @@ def write_reports(report: AuditReport, form: str | None, reports: Sequence[tuple
     """Writes a report to stdout, unless `form` is None, and to each file.
 
     Raises:
-        OutputError: a file can't be written after all.
+        OutputError: files that can't be written after all; whatever can be written is.
     """
-    for name, path in reports:
-        try:
-            path.write_text(FORMATS[name](report), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{path}: the report can't be written: {error.strerror}") from None
     if form is not None:
         click.echo(FORMATS[form](report), nl=False)
+    problems = []
+    for name, path in reports:
+        try:
+            path.write_text(FORMATS[name](report), encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            problems.append(f"{path}: the report can't be written: {error.strerror}")
+    if problems:
+        raise OutputError("\n".join(problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from container_image.cli.buildx import REFUSED
+from tests.images import Builder
 
 PROGRAM = Path(sys.executable).with_name("container-image")
 CLEAN = "ARG BASE_IMAGE=busybox:1.37\nFROM ${BASE_IMAGE}\nRUN --mount=type=secret,id=TOKEN test -s /run/secrets/TOKEN\n"
@@ -122,6 +124,53 @@ def test_a_module_that_fails_says_where_and_not_what(source: str, message: str, 
     assert "sUp3rs3cr3t" not in done.stderr
 
 
+@pytest.fixture
+def archives(tmp_path: Path, token: str) -> dict[str, str]:
+    """The arguments that audit an image without the token, and one with it."""
+    found = {}
+    for name, data in (("clean", b"nothing"), ("leaking", token.encode())):
+        image = Builder()
+        reference = image.archive(image.manifest([{"file": data}]), tmp_path / f"{name}.tar")
+        found[name] = f"audit {reference} --secret id=TOKEN"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("{program} {clean} | true; exit ${{PIPESTATUS[0]}}", 0, ""),
+        ("{program} {leaking} | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{program} {clean} >/dev/full", 2, "stdout can't be written: No space left on device"),
+        ("{program} {leaking} >/dev/full", 2, "stdout can't be written"),
+        ("{program} {clean} >&-", 2, "stdout or stderr is closed"),
+        ("{program} {clean} 2>&-", 2, "stdout or stderr is closed"),
+        ("{program} {clean} 2>/dev/full", 0, "clean: "),
+        ("{program} audit 2>/dev/full", 2, ""),
+        ("{program} {leaking} --report json=/dev/full", 2, "/dev/full: the report can't be written"),
+    ],
+)
+def test_what_becomes_of_the_output_makes_no_verdict(
+    line: str, status: int, message: str, archives: dict[str, str], token: str
+) -> None:
+    command = line.format(program=PROGRAM, **archives)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, env={**os.environ, "TOKEN": token}
+    )
+    assert done.returncode == status, done.stderr
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_leak_is_told_before_a_report_that_cannot_be_written(context: Path, busybox_image: str, token: str) -> None:
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "--report", "json=/dev/full"]
+    done = run("build", context, "-f", context / "Leaking", *arguments, token=token)
+    assert done.returncode == 2
+    assert done.stdout.startswith("LEAKED")
+    leak, failure = done.stderr.splitlines()[-2:]
+    assert "TOKEN stayed in the image, which was not tagged" in leak
+    assert "/dev/full: the report can't be written" in failure
+
+
 def test_what_a_module_prints_is_not_on_stdout(busybox_image: str, token: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from container_image import ContainerImage\nprint('said')\n"
@@ -130,6 +179,33 @@ def test_what_a_module_prints_is_not_on_stdout(busybox_image: str, token: str, t
     done = run("build", f"{tmp_path}/app.py::image", "--secret", "id=TOKEN", "--format", "json", token=token)
     assert json.loads(done.stdout)["verdict"] == "clean", done.stderr
     assert "said" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_one_line_even_while_the_program_loads(number: int, tmp_path: Path) -> None:
+    package = tmp_path / "container_image"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "import container_image_script; container_image_script.main()"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (128 + number, "container-image: interrupted; nothing was tagged\n")
+
+
+def test_a_closed_terminal_interrupts_a_build(context: Path, busybox_image: str, token: str) -> None:
+    (context / "Dockerfile").write_text(f"{CLEAN}RUN echo going; sleep 60\n")
+    command = [PROGRAM, "build", context, "--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN"]
+    with subprocess.Popen(
+        [*command, "--no-cache"], stderr=subprocess.PIPE, text=True, env={**os.environ, "TOKEN": token}
+    ) as process:
+        assert process.stderr is not None
+        while "going" not in process.stderr.readline():
+            assert process.poll() is None
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+        assert process.stderr.read() == "container-image: interrupted; nothing was tagged\n"
+    assert process.returncode == 129
 
 
 def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container_image import audit
+from container_image.cli.streams import say
 from container_image.formats import FORMATS
 from container_image.printable import printable
 from tests.images import Builder
@@ -40,3 +41,8 @@ def test_a_file_name_can_write_no_line_of_a_report(tmp_path: Path, token: str) -
     data = FORMATS["json"](report)
     assert not {"\x1b", "\x9b"} & set(text + data)
     assert json.loads(data)["findings"][0]["path"] == FORGED
+
+
+def test_only_the_first_line_of_a_message_is_at_the_margin(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"{FORGED} can't be read")
+    assert capsys.readouterr().err == "container-image: a\n  \n  clean: searched\\x1b[2J\\x9b2J.txt can't be read\n"

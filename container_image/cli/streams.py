@@ -1,0 +1,47 @@
+"""stdout and stderr as the command line writes them: what becomes of a reader never chooses the exit code."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TextIO
+
+from typing_extensions import Buffer
+
+from container_image.printable import printable
+
+
+class Stream(io.FileIO):
+    """A descriptor that takes everything. `error` is why some of it went nowhere; a reader that left is no error."""
+
+    error: OSError | None = None
+
+    def write(self, data: Buffer, /) -> int:
+        """Writes what can be written; the rest is gone."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            pass
+        except OSError as error:
+            self.error = error
+        return memoryview(data).nbytes
+
+
+def take_over() -> Stream:
+    """Puts such streams in the place of `sys.stdout` and `sys.stderr`; returns stdout's."""
+    sys.stderr = _text(Stream(sys.stderr.fileno(), "wb", closefd=False), sys.stderr)
+    stdout = Stream(sys.stdout.fileno(), "wb", closefd=False)
+    sys.stdout = _text(stdout, sys.stdout)
+    return stdout
+
+
+def say(message: str) -> None:
+    """A message on stderr. Only its first line begins at the margin, so that no name in it can pass for another."""
+    lines = [printable(line) for line in message.split("\n")]
+    print("container-image: " + "\n  ".join(lines), file=sys.stderr)
+
+
+def _text(stream: Stream, like: TextIO) -> TextIO:
+    return io.TextIOWrapper(
+        io.BufferedWriter(stream), encoding=like.encoding, errors="backslashreplace", line_buffering=True
+    )
