@@ -23,6 +23,7 @@ from container_image.audit import (
 from container_image.build import BuildEvent, BuildRequest, Run, open_run, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
+from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
 from container_image.secrets import SecretValue
@@ -116,9 +117,11 @@ def _require_clean(report: AuditReport) -> None:
         unsearched = [
             row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
         ]
-        reasons = [f"{name} can't be searched for (--accept-unsearchable accepts that)" for name in unsearched]
+        reasons = [f"{name} can't be searched for" for name in unsearched]
         reasons += [
-            f"{item.path or item.digest}: {item.reason}" for item in report.coverage.unread if not item.accepted
+            f"{printable(item.path or str(item.digest))}: {item.reason}"
+            for item in report.coverage.unread
+            if not item.accepted
         ]
         raise AuditIncompleteError(
             f"the audit is incomplete, and the image was not tagged: {'; '.join(reasons)}", report

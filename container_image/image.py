@@ -279,7 +279,10 @@ class ContainerImage(BaseModel):
             EngineError: no engine answers, or it is too old.
         """
         return build_through(
-            self.request(**options), policy=policy or AuditPolicy(), no_audit=no_audit, on_event=on_event
+            self.request(**options),
+            policy=AuditPolicy() if policy is None else policy,
+            no_audit=no_audit,
+            on_event=on_event,
         )
 
     def check(self, **options: Any) -> list[str]:

@@ -51,6 +51,11 @@ def audit(
         SecretSourceError: a secret's source is missing, unreadable or empty.
         ImageNotFoundError, ImageReadError, EngineError: the image can't be had.
     """
+    if not isinstance(reference, str):
+        raise InvalidInputError(f"an image reference is a str, as in 'app:dev'; got {type(reference).__name__}")
+    policy = AuditPolicy() if policy is None else policy
+    if not isinstance(policy, AuditPolicy):
+        raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
     values = resolve_secrets(secrets)
     _require_one(values)
     with open_image(reference) as opened:

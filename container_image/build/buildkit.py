@@ -189,7 +189,7 @@ def _call(run: Run, prepared: _Prepared, what: str) -> dict[str, object]:
     )  # fmt: skip
     done = subprocess.run(
         arguments, capture_output=True, env=dict(run.client.environment), check=False, stdin=subprocess.DEVNULL,
-        pass_fds=run.client.descriptors,
+        pass_fds=run.client.descriptors, start_new_session=True,
     )  # fmt: skip
     try:
         found = json.loads(done.stdout)
@@ -285,8 +285,5 @@ def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:
         line, reason = malformed
         return DockerfileError(f"{request.place(line)}: {reason}; correct the Dockerfile", line)
     place = request.place(progress.error_line)
-    parts = [f"{place}: {progress.failed_step or 'the build'} failed: {progress.error}"]
-    if progress.tail:
-        parts.append("its last output:")
-        parts += [f"  {line}" for line in progress.tail]
-    return BuildError("\n".join(parts), progress.failed_step, progress.error_line)
+    message = f"{place}: {progress.failed_step or 'the build'} failed: {progress.error}"
+    return BuildError(message, progress.failed_step, progress.error_line, progress.tail)

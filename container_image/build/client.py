@@ -51,7 +51,7 @@ class Client:
         try:
             done = subprocess.run(
                 self.command(*arguments), capture_output=True, env=dict(self.environment), timeout=timeout,
-                check=False, pass_fds=self.descriptors, input=stdin,
+                check=False, pass_fds=self.descriptors, input=stdin, start_new_session=True,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise EngineError(f"`{name}` did not answer within {timeout} s; is the engine well?") from None

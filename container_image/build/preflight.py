@@ -13,9 +13,7 @@ from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse, secret_mounts
 from container_image.dockerignore import docker_excludes
 from container_image.errors import InvalidInputError, PreflightError
-
-MAX_SECRET = 500 * 1024
-"""Bytes that BuildKit takes as one secret, at most."""
+from container_image.secrets.value import MAX_SIZE
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
 _MIN_WRITTEN = 8
@@ -60,8 +58,8 @@ def _names(request: BuildRequest) -> Iterator[str]:
     for name, value in request.secrets.items():
         if not _NAME.fullmatch(name):
             yield f"secret {name!r}: a name has letters, digits, and . _ - / only; rename it"
-        if len(value) > MAX_SECRET:
-            yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SECRET} at most: give less, or COPY nothing secret"
+        if len(value) > MAX_SIZE:
+            yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
         by_place[name.rsplit("/", 1)[-1]].append(name)
     for place, names in by_place.items():
         if len(names) > 1:

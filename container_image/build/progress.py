@@ -34,7 +34,7 @@ class Progress:
     error_line: int | None = None
     _steps: dict[str, str] = field(default_factory=dict)
     _states: dict[str, str] = field(default_factory=dict)
-    _logs: dict[str, list[str]] = field(default_factory=dict)
+    _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
 
     def feed(self, line: bytes) -> Iterator[BuildEvent]:
@@ -97,7 +97,9 @@ class Progress:
             # A step that was cancelled because another failed is not the one to show.
             if self.failed_step is None and "context canceled" not in str(error):
                 self.failed_step = name
-                self.tail = self._logs.get(key, [])[-_TAIL:]
+                lines = self._logs.get(key, "").rstrip().split("\n")[-_TAIL:]
+                # Of a line that was written over and over, what it came to.
+                self.tail = [line.rstrip("\r").rpartition("\r")[2] for line in lines if line.strip()]
             yield BuildEvent("failed", name, self._clean(str(error)))
         elif vertex.get("cached"):
             self._states[key] = "done"
@@ -126,7 +128,7 @@ class Progress:
                 )
         if data:
             text = self.plain(data.decode("utf-8", "replace"))
-            self._logs.setdefault(key, []).extend(text.splitlines())
+            self._logs[key] = self._logs.get(key, "") + text
             yield BuildEvent("log", name, text)
 
     def _clean(self, text: str) -> str:

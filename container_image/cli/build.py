@@ -10,10 +10,12 @@ from container_image.audit import AuditPolicy
 from container_image.build import BuildRequest, check_build
 from container_image.cli.buildx import DockerCommand, apply, buildx_options
 from container_image.cli.display import Display
-from container_image.cli.options import parse_reports, parse_secrets, report_options, write_reports
+from container_image.cli.options import accept_option, parse_reports, parse_secrets, report_options, write_reports
+from container_image.cli.streams import say
 from container_image.cli.target import from_context, is_declaration, load_declaration
 from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
 from container_image.gate import build_through
+from container_image.printable import printable
 
 _LIVE = {"tty": True, "plain": False}
 
@@ -21,6 +23,7 @@ _LIVE = {"tty": True, "plain": False}
 @click.command(cls=DockerCommand)
 @click.argument("target")
 @buildx_options
+@accept_option
 @click.option("--no-audit", is_flag=True, help="Tag the image without searching it.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and the digest alone on stdout.")
 @click.option(
@@ -30,6 +33,7 @@ _LIVE = {"tty": True, "plain": False}
 @report_options
 def build(
     target: str,
+    accept_unsearchable: tuple[str, ...],
     no_audit: bool,
     quiet: bool,
     progress: str,
@@ -45,11 +49,12 @@ def build(
     del debug
     paths = parse_reports(reports)
     request = _request(target, options)
+    policy = AuditPolicy(accept_unsearchable=accept_unsearchable)
     to_stdout = any(export.dest == "-" for export in request.exports)
     shown = None if quiet or to_stdout else form
     try:
         with Display(quiet=quiet or progress in ("quiet", "none"), live=_LIVE.get(progress)) as display:
-            built = build_through(request, no_audit=no_audit, policy=AuditPolicy(), on_event=display.show)
+            built = build_through(request, no_audit=no_audit, policy=policy, on_event=display.show)
     except AuditFailedError as error:
         write_reports(error.report, shown, paths)
         raise
@@ -77,10 +82,10 @@ def check(target: str, debug: bool, **options: Any) -> int:
     except PreflightError as error:
         if not error.would_ship:
             raise
-        click.echo(f"container-image: {error}", err=True)
+        say(str(error))
         return 1
     for message in messages:
-        click.echo(message)
+        click.echo(printable(message))
     if not messages:
         click.echo("nothing to report", err=True)
     return 0
