@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -38,10 +40,20 @@ def lines(*command: str) -> list[str]:
 
 
 def leftovers() -> set[str]:
-    """The images in quarantine and the builder's records of our builds, whoever left them."""
+    """The images in quarantine and the builder's records of our builds, whoever left them.
+
+    What records there are is told by buildx's own files: listing them (`buildx history ls`) can crash the engine.
+    """
     images = lines("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "container-image.invalid/q")
-    records = lines("docker", "buildx", "history", "ls", "--format", "json")
-    return {*images, *(json.loads(line)["ref"] for line in records if "Dockerfile-" in line)}
+    config = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    state = Path(os.environ.get("BUILDX_CONFIG") or Path(config, "buildx"))
+    records = set()
+    for file in state.glob("refs/*/*/*"):
+        # One of another process may be gone by now.
+        with contextlib.suppress(FileNotFoundError):
+            if "Dockerfile-" in file.read_text(errors="replace"):
+                records.add(str(file))
+    return {*images, *records}
 
 
 @pytest.fixture
@@ -49,3 +61,33 @@ def left() -> Callable[[], set[str]]:
     """What is left over now that was not when the test began."""
     before = leftovers()
     return lambda: leftovers() - before
+
+
+@pytest.fixture(scope="session")
+def classic_host(busybox_image: str) -> str:
+    """Where the second engine answers, which has the classic image store and busybox."""
+    script = Path(__file__).parents[2] / "scripts" / "engine.sh"
+    (host,) = lines(str(script), "host")
+    if subprocess.run(["docker", "--host", host, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no engine with the classic image store answers; run `make classic`")
+    with subprocess.Popen(["docker", "image", "save", busybox_image], stdout=subprocess.PIPE) as saved:
+        subprocess.run(["docker", "--host", host, "image", "load"], stdin=saved.stdout, capture_output=True, check=True)
+    return host
+
+
+@pytest.fixture
+def classic(classic_host: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The second engine as a Docker context, not the current one, in a configuration of the test's own."""
+    configuration = tmp_path_factory.mktemp("docker")
+    (configuration / "config.json").write_text("{}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
+    lines("docker", "context", "create", "classic", "--docker", f"host={classic_host}")
+    return "classic"
+
+
+@pytest.fixture(params=["containerd", "classic"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two image stores: everything in the test talks to an engine with the one or the other."""
+    if request.param == "classic":
+        monkeypatch.setenv("DOCKER_CONTEXT", request.getfixturevalue("classic"))
+    return str(request.param)
