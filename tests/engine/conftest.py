@@ -63,18 +63,6 @@ def left() -> Callable[[], set[str]]:
     return lambda: leftovers() - before
 
 
-@pytest.fixture(scope="session")
-def classic_host(busybox_image: str) -> str:
-    """Where the second engine answers, which has the classic image store and busybox."""
-    script = Path(__file__).parents[2] / "scripts" / "engine.sh"
-    (host,) = lines(str(script), "host")
-    if subprocess.run(["docker", "--host", host, "info"], capture_output=True, check=False).returncode:
-        pytest.skip("no engine with the classic image store answers; run `make classic`")
-    with subprocess.Popen(["docker", "image", "save", busybox_image], stdout=subprocess.PIPE) as saved:
-        subprocess.run(["docker", "--host", host, "image", "load"], stdin=saved.stdout, capture_output=True, check=True)
-    return host
-
-
 @pytest.fixture
 def classic(classic_host: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
     """The second engine as a Docker context, not the current one, in a configuration of the test's own."""
