@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_the_digest_is_the_configs_and_the_report_says_that_there_are_no_attesta
     ],
 )
 def test_what_that_store_cannot_give_is_refused_with_the_setting_that_changes_it(
-    busybox_image: str, tag: str, token: str, fields: dict[str, object], options: dict[str, list[str]], named: str
+    busybox_image: str, tag: str, token: str, fields: dict[str, Any], options: dict[str, Any], named: str
 ) -> None:
     events: list[object] = []
     with pytest.raises(PreflightError) as caught:
@@ -94,7 +95,7 @@ def test_the_engine_that_is_named_builds_audits_and_tags(
     monkeypatch: pytest.MonkeyPatch,
     chosen: str,
 ) -> None:
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     if chosen == "builder":
         options["builder"] = classic
     else:
