@@ -134,20 +134,23 @@ def test_a_named_engine_is_enough(
     lines("docker", "--context", classic, "image", "rm", "--force", tag)
 
 
+@pytest.mark.parametrize("chosen", ["builder", "DOCKER_CONTEXT"])
 def test_what_a_killed_run_left_is_removed_on_the_engine_where_it_ran(
-    classic: str, busybox_image: str, tmp_path: Path, token: str, state: Path, monkeypatch: pytest.MonkeyPatch
+    classic: str, busybox_image: str, tmp_path: Path, token: str, state: Path, chosen: str
 ) -> None:
     (tmp_path / "Dockerfile").write_text(COPIES)
     # Killed while it audits: the image is there by then, under its name in quarantine.
-    monkeypatch.setenv("DOCKER_CONTEXT", classic)
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path, busybox_image], env={**os.environ, "TOKEN": token}, check=False
-    )
+    command = [sys.executable, "-c", KILLED, tmp_path, busybox_image]
+    environment = {**os.environ, "TOKEN": token}
+    if chosen == "builder":
+        command.append(classic)
+    else:
+        environment[chosen] = classic
+    killed = subprocess.run(command, env=environment, check=False)
     assert killed.returncode == -9
     quarantine = ["docker", "--context", classic, "image", "ls", "--quiet", "container-image.invalid/q"]
     assert lines(*quarantine)
     # The next run is on another engine.
-    monkeypatch.setenv("DOCKER_CONTEXT", "default")
     declare(COPIES, busybox_image, token).build()
     assert not lines(*quarantine)
     assert not list(state.glob("container-image/runs/*"))
@@ -164,5 +167,5 @@ def kill(event):
 image = ContainerImage.from_dockerfile(
     sys.argv[1] + "/Dockerfile", build_args={"BASE_IMAGE": sys.argv[2]}, secrets={"TOKEN": Secret.from_env("TOKEN")}
 )
-image.build(on_event=kill)
+image.build(on_event=kill, builder="".join(sys.argv[3:]) or None)
 """
