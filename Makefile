@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench engine base wheels clean
+.PHONY: demo test lint bench engine base classic wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -17,10 +17,14 @@ engine: ## a Docker Engine with buildx that answers; one is installed and starte
 base: engine ## the two images that tests and the demo build from
 	scripts/base_image.sh
 
+classic: engine ## a second engine, with the classic image store; tests on it are skipped where none can be started
+	scripts/engine.sh classic
+
 demo: .venv base ## the main job: a clean image, its leaking twin, and what the audit says of each
 	$(BIN)/python scripts/demo.py
 
 test: .venv base
+	-$(MAKE) --no-print-directory classic
 	$(BIN)/python -m pytest
 
 lint: .venv
@@ -35,5 +39,5 @@ bench: .venv base ## how long an audit takes, against decompressing the same lay
 wheels: .venv ## every dependency has a wheel on every platform and Python that we support
 	$(BIN)/python scripts/check_wheels.py
 
-clean: ## what the targets above made here; the engine and its images stay
+clean: ## what the targets above made here; the engines and their images stay
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -30,6 +30,11 @@ from container_image.secrets import SecretValue
 
 OnEvent = Callable[[BuildEvent | AuditEvent], None]
 
+_NO_ATTESTATIONS = AuditWarning(
+    code="no-attestations",
+    message="the engine's classic image store keeps no attestations, so there were none to read; its digest is the config's",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
@@ -66,7 +71,8 @@ def build_through(
         report = None
         if request.has_credentials and not no_audit:
             reports = [_audit(source, run, values, policy, on_event) for source in _sources(run)]
-            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": warnings})
+            told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
+            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, values)
             _require_clean(report)

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
 # Makes sure that a Docker Engine with buildx answers.
 #
+#   engine.sh [up]                  the engine that `docker` talks to
+#   engine.sh classic               a second one beside it, with the classic image store, for tests
+#   engine.sh host                  where the second one answers, as DOCKER_HOST has it
+#   engine.sh stop [main|classic]   stops both or one of them, and never one that somebody else started
+#
 # It looks first: where `docker info` and `docker buildx version` answer, nothing is installed, started or changed.
 # Otherwise, on Debian as root, it installs Docker Engine with buildx and Compose from Debian's own packages and
-# starts a daemon of its own. `engine.sh stop` stops that daemon, and never one that somebody else started.
+# starts a daemon of its own.
 set -euo pipefail
 
 readonly ENGINE_DIR=${CONTAINER_IMAGE_ENGINE_DIR:-/var/lib/container-image-engine}
-readonly PID_FILE=$ENGINE_DIR/dockerd.pid
+readonly CLASSIC_DIR=$ENGINE_DIR/classic
+readonly CLASSIC_HOST=unix://$CLASSIC_DIR/docker.sock
 readonly APT_LOG=$ENGINE_DIR/apt.log
 readonly SUITES="forky trixie"
 
@@ -15,6 +21,7 @@ say() { printf 'engine: %s\n' "$*" >&2; }
 die() { say "$*"; exit 2; }
 
 answers() { docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; }
+classic_answers() { docker --host "$CLASSIC_HOST" info >/dev/null 2>&1; }
 
 versions() {
     printf 'Docker Engine %s, %s' "$(docker version --format '{{.Server.Version}}')" \
@@ -69,32 +76,37 @@ install_engine() {
     die "no Debian suite of ($SUITES) has an installable engine. Install Docker: https://docs.docker.com/engine/install/"
 }
 
-start_engine() {
-    local pid
-    [ "$(id -u)" -eq 0 ] || die "starting the engine needs root. Run: sudo make engine"
-    install -d -m 711 "$ENGINE_DIR"
-    cat >"$ENGINE_DIR/daemon.json" <<JSON
-{
-  "data-root": "$ENGINE_DIR/data",
-  "exec-root": "/run/container-image-engine",
-  "pidfile": "$PID_FILE",
-  "features": {"containerd-snapshotter": true},
-  "storage-driver": "overlayfs"
-}
-JSON
-    say "starting dockerd (log: $ENGINE_DIR/dockerd.log)"
-    setsid dockerd --config-file "$ENGINE_DIR/daemon.json" </dev/null >"$ENGINE_DIR/dockerd.log" 2>&1 &
+# launch DIRECTORY ANSWERS COMMAND...: starts a daemon with the daemon.json on stdin, and waits until ANSWERS says so.
+# It gets a data-root, exec-root and pidfile of its own, under DIRECTORY.
+launch() {
+    local dir=$1 answers=$2 pid
+    shift 2
+    cat >"$dir/daemon.json"
+    say "starting dockerd (log: $dir/dockerd.log)"
+    setsid "$@" --config-file "$dir/daemon.json" --data-root "$dir/data" --pidfile "$dir/dockerd.pid" \
+        </dev/null >"$dir/dockerd.log" 2>&1 &
     pid=$!
     for _ in $(seq 120); do
-        if answers; then
+        if "$answers"; then
             return
         fi
         # One that has ended will not answer any more.
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.5
     done
-    tail -n 5 "$ENGINE_DIR/dockerd.log" >&2
-    die "dockerd did not come to answer; the end of its log is above, the rest in $ENGINE_DIR/dockerd.log"
+    tail -n 5 "$dir/dockerd.log" >&2
+    die "dockerd did not come to answer; the end of its log is above, the rest in $dir/dockerd.log"
+}
+
+start_engine() {
+    [ "$(id -u)" -eq 0 ] || die "starting the engine needs root. Run: sudo make engine"
+    install -d -m 711 "$ENGINE_DIR"
+    launch "$ENGINE_DIR" answers dockerd --exec-root /run/container-image-engine <<'JSON'
+{
+  "features": {"containerd-snapshotter": true},
+  "storage-driver": "overlayfs"
+}
+JSON
 }
 
 up() {
@@ -112,16 +124,40 @@ up() {
     say "$(versions) answers"
 }
 
+# In a network namespace of its own, because a second dockerd deletes the docker0 of the first one.
+classic() {
+    local tool
+    if classic_answers; then
+        say "the engine with the classic image store answers; nothing to do"
+        return
+    fi
+    [ "$(id -u)" -eq 0 ] || die "starting the engine with the classic image store needs root. Run: sudo make classic"
+    for tool in dockerd unshare ip; do
+        command -v "$tool" >/dev/null ||
+            die "the engine with the classic image store needs $tool on this machine, and there is none. Install it"
+    done
+    install -d -m 711 "$ENGINE_DIR" "$CLASSIC_DIR"
+    # shellcheck disable=SC2016  # the inner shell expands them
+    launch "$CLASSIC_DIR" classic_answers unshare --net sh -c 'ip link set lo up && exec "$@"' classic \
+        dockerd --exec-root /run/container-image-engine-classic --host "$CLASSIC_HOST" <<'JSON'
+{
+  "features": {"containerd-snapshotter": false}
+}
+JSON
+    say "the engine with the classic image store answers at $CLASSIC_HOST"
+}
+
 stop() {
-    local pid
-    if [ ! -e "$PID_FILE" ] || ! pid=$(cat "$PID_FILE") || ! kill -0 "$pid" 2>/dev/null; then
-        say "no engine of ours is running"
+    local name=$1 dir=$2 pid
+    if ! pid=$(cat "$dir/dockerd.pid" 2>/dev/null) ||
+        ! grep -qsF "$dir/daemon.json" "/proc/$pid/cmdline"; then
+        say "no $name engine of ours is running"
         return
     fi
     kill "$pid"
     for _ in $(seq 60); do
         if ! kill -0 "$pid" 2>/dev/null; then
-            say "stopped"
+            say "stopped the $name engine"
             return
         fi
         sleep 0.5
@@ -129,8 +165,12 @@ stop() {
     die "dockerd (process $pid) did not stop within 30 s"
 }
 
-case "${1:-up}" in
+case "${*:-up}" in
 up) up ;;
-stop) stop ;;
-*) die "usage: engine.sh [up|stop]" ;;
+classic) classic ;;
+host) echo "$CLASSIC_HOST" ;;
+stop) stop classic "$CLASSIC_DIR" && stop main "$ENGINE_DIR" ;;
+"stop main") stop main "$ENGINE_DIR" ;;
+"stop classic") stop classic "$CLASSIC_DIR" ;;
+*) die "usage: engine.sh [up|classic|host|stop [main|classic]]" ;;
 esac

@@ -40,6 +40,18 @@ def busybox_image() -> str:
     return _present(BUSYBOX)
 
 
+@pytest.fixture(scope="session")
+def classic_host(busybox_image: str) -> str:
+    """Where the second engine answers, which has the classic image store, and busybox in it."""
+    script = Path(__file__).parents[1] / "scripts" / "engine.sh"
+    host = subprocess.run([script, "host"], capture_output=True, check=True, text=True).stdout.strip()
+    if subprocess.run(["docker", "--host", host, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no engine with the classic image store answers; run `make classic`")
+    with subprocess.Popen(["docker", "image", "save", busybox_image], stdout=subprocess.PIPE) as saved:
+        subprocess.run(["docker", "--host", host, "image", "load"], stdin=saved.stdout, capture_output=True, check=True)
+    return host
+
+
 @pytest.fixture
 def tag() -> Iterator[str]:
     """A name for an image, which is removed at the end."""

@@ -1,14 +1,18 @@
-"""Which BuildKit builds: a buildx builder's driver, and the Docker context of its engine."""
+"""Which BuildKit builds: a buildx builder's driver, the Docker context of its engine, and what its image store can give."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from container_image.build.client import Client
-from container_image.errors import EngineError, InvalidInputError
+from container_image.build.request import BuildRequest
+from container_image.errors import EngineError, InvalidInputError, PreflightError
 
-_FIELD = re.compile(r"^(Name|Driver|Endpoint):\s*(\S+)", re.MULTILINE)
+_FIELD = re.compile(r"^(Driver|Endpoint):[ \t]*(\S*)", re.MULTILINE)
+_CONTAINERD = '"io.containerd.snapshotter.v1"'
+_ATTESTS = re.compile(r"(--attest(?!.*,disabled=true)|--provenance|--sbom)(?:=(?!false$|0$).*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +42,31 @@ def find_builder(client: Client, name: str | None) -> Builder:
     fields: dict[str, str] = {}
     for key, value in _FIELD.findall(text):
         fields.setdefault(key, value)
-    driver = fields.get("Driver", "docker")
-    return Builder(driver, fields.get("Endpoint") if driver == "docker" else None)
+    # An engine that doesn't answer tells no driver; only engines, which are builders by their contexts' names, do that.
+    driver = fields.get("Driver") or "docker"
+    return Builder(driver, fields.get("Endpoint") or name if driver == "docker" else None)
+
+
+def check_store(client: Client, request: BuildRequest) -> None:
+    """Refuses what the engine's classic image store can't give, where that is the store it has.
+
+    Raises:
+        PreflightError: names each.
+    """
+    asked = list(_beyond_classic(request))
+    if asked and _CONTAINERD not in client.call("info", "--format", "{{json .DriverStatus}}"):
+        raise PreflightError(
+            [
+                f"{what}: the engine's classic image store can't give that; write "
+                '"features": {"containerd-snapshotter": true} in its daemon.json and restart it, or choose a --builder of another driver'
+                for what in asked
+            ]
+        )
+
+
+def _beyond_classic(request: BuildRequest) -> Iterator[str]:
+    yield from (f"--output type={file.type}" for file in request.exports if file.type in ("oci", "docker"))
+    yield from (f"--cache-to {cache}" for cache in request.cache_to if not cache.inline)
+    if len(platforms := ",".join(request.platforms).split(",")) > 1:
+        yield f"--platform {','.join(platforms)}"
+    yield from (match[1] for option in request.options if (match := _ATTESTS.fullmatch(option)))

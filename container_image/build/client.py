@@ -59,19 +59,28 @@ class Client:
             raise EngineError(f"`{name}` failed: {_last_line(done.stderr.decode('utf-8', 'replace'))}")
         return done.stdout.decode("utf-8", "replace")
 
-    def check_versions(self) -> None:
-        """Makes sure that an engine and a buildx answer that can do what builds need.
+    def check_engine(self) -> None:
+        """Makes sure that the engine answers and can do what builds need.
 
         Raises:
-            EngineError: none answers, or one is too old; names the version that was found.
+            EngineError: it doesn't, or is too old; names the version that was found.
         """
         try:
             versions = json.loads(self.call("version", "--format", "{{json .}}"))
             engine = str((versions.get("Server") or {}).get("Version") or "")
         except (ValueError, EngineError) as error:
-            where = self.environment.get("DOCKER_HOST") or f"the {self.context or 'current'} Docker context"
+            # A context that is named goes before the variable; `default` is what the variable says.
+            host = self.environment.get("DOCKER_HOST") if self.context in (None, "default") else None
+            where = host or f"the {self.context or 'current'} Docker context"
             raise EngineError(f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST ({error})") from None
         require("Docker Engine", engine, MIN_ENGINE)
+
+    def check_buildx(self) -> None:
+        """Makes sure that there is a buildx that can do what builds need.
+
+        Raises:
+            EngineError: there is none, or it is too old; names the version that was found.
+        """
         try:
             buildx = self.call("buildx", "version")
         except EngineError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from container_image.build import docker_config
-from container_image.build.builder import Builder, find_builder
+from container_image.build.builder import Builder, check_store, find_builder
 from container_image.build.client import Client
 from container_image.build.exports import CacheExport, Export
 from container_image.build.handoff import HAS_MEMORY, handoff
@@ -60,15 +60,19 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
 
     Raises:
         EngineError: no engine answers, or it is too old.
+        PreflightError: the engine's image store can't give what is asked for.
         InvalidInputError: a directory for temporary files is not there.
     """
     hidden = {source.variable for source in request.sources.values()} | {VARIABLE}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
     client = Client(environment)
-    client.check_versions()
+    client.check_buildx()
     builder = find_builder(client, request.builder)
     client = replace(client, context=builder.context)
+    client.check_engine()
+    if builder.has_store:
+        check_store(client, request)
     name = secrets.token_hex(16)
     directory = _memory_directory() / f"container-image-{name}"
     files = None

@@ -65,3 +65,21 @@ def left() -> Left:
         return found
 
     return look
+
+
+@pytest.fixture
+def classic(classic_host: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The second engine as a Docker context, not the current one, in a configuration of the test's own."""
+    configuration = tmp_path_factory.mktemp("docker")
+    (configuration / "config.json").write_text("{}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
+    lines("docker", "context", "create", "classic", "--docker", f"host={classic_host}")
+    return "classic"
+
+
+@pytest.fixture(params=["containerd", "classic"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two image stores: everything in the test talks to an engine with the one or the other."""
+    if request.param == "classic":
+        monkeypatch.setenv("DOCKER_CONTEXT", request.getfixturevalue("classic"))
+    return str(request.param)

@@ -42,6 +42,7 @@ def handover(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Path]:
     return {} if request.param == "memory" else {"secret_tmpdir": tmp_path}
 
 
+@pytest.mark.usefixtures("store")
 def test_a_value_arrives_whole_and_nothing_of_it_stays(
     left: Left, busybox_image: str, tag: str, handover: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_value_arrives_whole_and_nothing_of_it_stays(
     assert not left()
 
 
+@pytest.mark.usefixtures("store")
 def test_a_changed_value_rebuilds_its_steps_and_no_other(busybox_image: str, tag: str, token: str) -> None:
     salt = secrets.token_hex(8)
 
@@ -95,6 +97,7 @@ def test_builds_at_once_each_get_their_own_value(busybox_image: str) -> None:
         subprocess.run(["docker", "image", "rm", "--force", *names], capture_output=True, check=False)
 
 
+@pytest.mark.usefixtures("store")
 def test_what_a_step_prints_is_redacted_and_warned_of(left: Left, busybox_image: str, tag: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; base64 /run/secrets/TOKEN; echo done\n"
     shown: list[str] = []
@@ -105,6 +108,7 @@ def test_what_a_step_prints_is_redacted_and_warned_of(left: Left, busybox_image:
     assert not left()
 
 
+@pytest.mark.usefixtures("store")
 def test_a_leak_withholds_the_tag_and_removes_the_image(left: Left, busybox_image: str, tag: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /etc/token\nRUN rm /etc/token\n"
     with pytest.raises(SecretLeakError) as caught:
@@ -138,6 +142,7 @@ RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leaked-by-this-line
     assert source[finding.line - 1].endswith("/leaked-by-this-line")
 
 
+@pytest.mark.usefixtures("store")
 def test_no_audit_is_explicit(busybox_image: str, tag: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak\n"
     built = declare(text, busybox_image, token).build(tags=[tag], no_audit=True)
@@ -145,6 +150,7 @@ def test_no_audit_is_explicit(busybox_image: str, tag: str, token: str) -> None:
     assert read(tag, "/leak") == token
 
 
+@pytest.mark.usefixtures("store")
 def test_a_failing_step_shows_its_line_and_its_last_output(left: Left, busybox_image: str, token: str) -> None:
     text = COPIES + "RUN --mount=type=secret,id=TOKEN cat /run/secrets/TOKEN; echo the reason; exit 3\n"
     with pytest.raises(BuildError, match="the reason") as caught:
@@ -274,6 +280,7 @@ def test_an_engine_that_is_too_old_is_named() -> None:
         require("buildx", "v0.10.4", MIN_BUILDX)
 
 
+@pytest.mark.usefixtures("store")
 def test_entrypoint_cmd_and_compression_take_effect(busybox_image: str, tag: str, token: str) -> None:
     image = declare(
         COPIES, busybox_image, token, entrypoint=["echo"], cmd=["hello"], compression="zstd", force_compression=True

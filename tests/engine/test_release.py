@@ -71,6 +71,7 @@ def test_a_leak_in_a_builder_stage_blocks_the_cache_alone(
     assert exists(tag)
 
 
+@pytest.mark.usefixtures("store")
 def test_an_image_without_a_name_is_kept_as_docker_keeps_it(busybox_image: str, token: str) -> None:
     digest = declare(COPIES, busybox_image, token).build().digest
     try:

@@ -22,7 +22,10 @@ from tests.engine.conftest import COPIES, declare, exists
 from tests.services.conftest import Service
 
 LEAKING = COPIES + "RUN --mount=type=secret,id=TOKEN cp /run/secrets/TOKEN /leak\n"
-ACCEPT = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+ACCEPT = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.v2+json"
+)
 
 
 def ask(registry: Service, path: str) -> tuple[int, dict[str, Any], str | None]:
