@@ -11,8 +11,8 @@ from container_image.build.redact import Redactor, patterns
 from container_image.build.request import BuildRequest
 from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse, secret_mounts
-from container_image.dockerignore import docker_excludes
 from container_image.errors import InvalidInputError, PreflightError
+from container_image.excludes import docker_excludes
 
 MAX_SECRET = 500 * 1024
 """Bytes that BuildKit takes as one secret, at most."""

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage, InvalidInputError, Secret
-from container_image.dockerignore import docker_excludes, to_docker
+from container_image.dockerignore import to_docker
+from container_image.excludes import docker_excludes
 
 VALUE = "hunter2-hunter2-hunter2"
 
