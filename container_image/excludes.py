@@ -23,7 +23,8 @@ def docker_excludes(ignore_text: str, path: str) -> bool:
     (True, False)
     """
     rules = read_rules(ignore_text)
-    excluded, matched = False, ()
+    excluded = False
+    matched: Sequence[bool] = ()
     parts = path.split("/")
     for count in range(len(parts)):
         excluded, matched = rules.decide("/".join(parts[: count + 1]), matched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,8 +42,8 @@ docker_patterns = st.builds(
     st.sampled_from(["", "/", "./", "  "]),
     st.lists(_docker_pieces, min_size=1, max_size=3),
     st.sampled_from(["", "/", " ", "\r"]),
-)
-"""A line as Docker's ignore files have it."""
+).filter(lambda line: not line.startswith("!") or posixpath.normpath(line[1:].strip()) != "/")
+"""A line as Docker's ignore files have it. A `!` that takes back nothing is refused by BuildKit."""
 
 
 def lay_out(root: Path, paths: Iterable[str]) -> list[str]:
