@@ -1,19 +1,17 @@
-"""Ignore rules: fal's, which are gitignore's, in the words of Docker's, and what Docker's exclude from a context.
-
-Docker's rules are those of moby/patternmatcher: patterns are anchored at the context's root, `**` is any number of
-directories, the last pattern that matches a path or one of its parents decides, and `!` takes back.
-"""
+"""Ignore rules as fal has them, which are gitignore's, in the words of Docker's."""
 
 from __future__ import annotations
 
 import os
-import posixpath
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from container_image.errors import InvalidInputError
+from container_image.excludes import read_rules
 
 DEFAULT_DOCKERIGNORE_PATTERNS = [
     ".git",
@@ -31,6 +29,11 @@ DEFAULT_DOCKERIGNORE_PATTERNS = [
     "node_modules",
 ]
 """What a declared image leaves out of its context when nothing else says what to leave out."""
+
+
+_TOKEN = re.compile(
+    r"\\(?P<escaped>.)|(?P<stars>\*+)|\[(?P<not>[!^]?)(?P<set>\]?(?:\\.|[^\]\\])*)\]|(?P<other>[\[\]^])"
+)
 
 
 def load_patterns(
@@ -73,83 +76,76 @@ def regexes(patterns: Sequence[str]) -> list[str]:
     return found
 
 
-def to_docker(patterns: Sequence[str]) -> str:
-    """A Docker ignore file that does what gitignore-style patterns say: order and negations are kept."""
-    lines = []
-    for pattern in patterns:
-        text = pattern.strip()
-        if not text or text.startswith("#"):
+def to_docker(patterns: Sequence[str], context: str | os.PathLike[str] | None = None) -> str:
+    """A Docker ignore file that does what gitignore-style patterns say: order and negations are kept.
+
+    Docker's words can't say all: that a pattern is of directories only, or that `!logs/` leaves `logs/a.tmp` to another
+    pattern, where Docker takes back all of a directory. So what is now in `context` and would be decided otherwise is
+    named after the rules, path by path.
+
+    Raises:
+        InvalidInputError: something that is no pattern.
+    """
+    rules = "".join(f"{line}\n" for line in map(_rule, patterns) if line)
+    if context is None:
+        return rules
+    try:
+        spec = GitIgnoreSpec.from_lines([pattern.lstrip() for pattern in patterns], backend="simple")
+    except (ValueError, re.error) as error:
+        raise InvalidInputError(f"an ignore pattern can't be read: {error}; correct it") from None
+    return rules + "".join(f"{line}\n" for line in _corrections(rules, spec, Path(context)))
+
+
+def _rule(pattern: str) -> str | None:
+    text = pattern.strip()
+    if not text or text.startswith("#"):
+        return None
+    sign = "!" if text.startswith("!") else ""
+    body = text.removeprefix("!").rstrip("/")
+    # A pattern with a slash in it, other than at its end, is anchored at the root; any other holds everywhere.
+    anchored = "/" in body
+    parts = [part if part == "**" else _TOKEN.sub(_token, part) for part in body.lstrip("/").split("/")]
+    if parts == [""]:
+        return None
+    if not anchored and parts != ["**"]:
+        parts.insert(0, "**")
+    return sign + "/".join(parts)
+
+
+def _token(match: re.Match[str]) -> str:
+    """A part of a name's pattern that the two write differently."""
+    if match["stars"]:
+        return "*"
+    if match["set"]:
+        ranges = re.finditer(r"\\?(.)(?:-\\?(.))?", match["set"])
+        members = ["-".join(_literal(end) for end in found.groups() if end) for found in ranges]
+        return f"[{'^' if match['not'] else ''}{''.join(members)}]"
+    return _literal(match["escaped"] or match["other"] or match[0])
+
+
+def _literal(text: str) -> str:
+    """A text as a pattern of itself. White space at an end would be cut off, so any character will do there."""
+    escaped = re.sub(r"[!-,\-:-@\[-^`{-~]", r"\\\g<0>", text)
+    return re.sub(r"^\s|\s$|\n", "?", escaped)
+
+
+def _corrections(rules: str, spec: GitIgnoreSpec, context: Path) -> Iterator[str]:
+    """The files that the patterns and their rules decide differently."""
+    docker = read_rules(rules)
+    takes_back = any(pattern.include is False for pattern in spec.patterns)
+    pending: list[tuple[str, Sequence[bool]]] = [("", ())]
+    while pending:
+        directory, parent = pending.pop()
+        try:
+            entries = sorted(os.scandir(context / directory), key=lambda entry: entry.name)
+        except OSError:
+            # The build says what can't be read.
             continue
-        negated = text.startswith("!")
-        text = text.removeprefix("!").removeprefix("\\")
-        body = text.rstrip("/")
-        if not body:
-            continue
-        # A pattern with a slash in it, other than at its end, is anchored at the root; any other holds everywhere.
-        anchored = "/" in body
-        body = body.lstrip("/")
-        line = body if anchored or body.startswith("**/") else f"**/{body}"
-        lines.append(("!" if negated else "") + line)
-    return "".join(f"{line}\n" for line in lines)
-
-
-def docker_excludes(ignore_text: str, path: str) -> bool:
-    """Whether Docker leaves `path`, relative to the context with `/` between names, out of the context."""
-    excluded = False
-    parts = path.split("/")
-    candidates = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-    for negated, regex in _rules(ignore_text):
-        if any(regex.fullmatch(candidate) for candidate in candidates):
-            excluded = not negated
-    return excluded
-
-
-@lru_cache(maxsize=64)
-def _rules(ignore_text: str) -> tuple[tuple[bool, re.Pattern[str]], ...]:
-    rules = []
-    for number, line in enumerate(ignore_text.splitlines()):
-        text = line.removeprefix("\ufeff") if number == 0 else line
-        if text.startswith("#") or not text.strip():
-            continue
-        text = text.strip()
-        negated = text.startswith("!")
-        text = text[1:].strip() if negated else text
-        text = posixpath.normpath(text) if text else text
-        text = text.lstrip("/")
-        if not text or text == ".":
-            continue
-        rules.append((negated, re.compile(_translate(text), re.DOTALL)))
-    return tuple(rules)
-
-
-def _translate(pattern: str) -> str:
-    """A pattern of moby/patternmatcher as a regular expression."""
-    out = []
-    at = 0
-    while at < len(pattern):
-        character = pattern[at]
-        at += 1
-        if character == "*":
-            if pattern[at : at + 1] == "*":
-                at += 1
-                if pattern[at : at + 1] == "/":
-                    at += 1
-                out.append(".*" if at >= len(pattern) else "(?:.*/)?")
-            else:
-                out.append("[^/]*")
-        elif character == "?":
-            out.append("[^/]")
-        elif character == "[":
-            close = pattern.find("]", at + 1)
-            if close < 0:
-                out.append(re.escape(character))
-                continue
-            body = pattern[at:close].replace("\\", "\\\\")
-            out.append(f"[{body}]")
-            at = close + 1
-        elif character == "\\" and at < len(pattern):
-            out.append(re.escape(pattern[at]))
-            at += 1
-        else:
-            out.append(re.escape(character))
-    return "".join(out)
+        for entry in entries:
+            path = f"{directory}{entry.name}"
+            excluded, matched = docker.decide(path, parent)
+            if entry.is_dir(follow_symlinks=False):
+                if takes_back or not excluded or not spec.match_file(f"{path}/"):
+                    pending.append((f"{path}/", matched))
+            elif excluded != spec.match_file(path):
+                yield ("!" if excluded else "") + _literal(path)

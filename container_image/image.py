@@ -322,12 +322,13 @@ class ContainerImage(BaseModel):
         if isinstance(tags, str):
             raise InvalidInputError("tags is a list of names, not a string; write tags=[…]")
         asked = parse_outputs(outputs, push=push)
+        context = Path(self.context_dir).expanduser()
         request = BuildRequest(
             dockerfile=self.dockerfile_str,
-            context=Path(self.context_dir).expanduser(),
+            context=context,
             file=self._file,
             line_offset=self._line_offset,
-            ignore=to_docker(self._patterns),
+            ignore=to_docker(self._patterns, context),
             build_args=self.build_args,
             labels=self.labels,
             registries=logins,

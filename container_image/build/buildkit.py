@@ -138,7 +138,7 @@ def _prepare(run: Run) -> _Prepared:
         text += "\n" + "".join(_override(*pair) for pair in (("ENTRYPOINT", request.entrypoint), ("CMD", request.cmd)))
     run.dockerfile.write_text(text, encoding="utf-8", errors="surrogateescape")
     ignore = run.dockerfile.with_name(run.dockerfile.name + ".dockerignore")
-    ignore.write_text(ignore_text(request), errors="surrogateescape")
+    ignore.write_bytes(ignore_text(request).encode("utf-8", "surrogateescape"))
     return _Prepared(ids, _redactor(request))
 
 
@@ -183,14 +183,18 @@ def _check_mounts(run: Run, prepared: _Prepared) -> None:
 
 def _call(run: Run, prepared: _Prepared, what: str) -> dict[str, object]:
     request = run.request
-    arguments = run.client.command(
-        "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *_options(request),
-        f"--file={run.dockerfile}", str(request.context),
-    )  # fmt: skip
-    done = subprocess.run(
-        arguments, capture_output=True, env=dict(run.client.environment), check=False, stdin=subprocess.DEVNULL,
-        pass_fds=run.client.descriptors, start_new_session=True,
-    )  # fmt: skip
+    # No step runs, but BuildKit may need these to fetch the context.
+    reserved = {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
+    with handoff(reserved, run.files) as given:
+        mounts = [f"--secret=id={name},src={path}" for name, path in given.paths.items()]
+        arguments = run.client.command(
+            "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *mounts, *_options(request),
+            f"--file={run.dockerfile}", str(request.context),
+        )  # fmt: skip
+        done = subprocess.run(
+            arguments, capture_output=True, env=dict(run.client.environment), check=False, stdin=subprocess.DEVNULL,
+            pass_fds=(*given.descriptors, *run.client.descriptors), start_new_session=True,
+        )  # fmt: skip
     try:
         found = json.loads(done.stdout)
     except ValueError:

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from container_image.build.redact import Redactor, patterns
+from container_image.build.remote import is_remote
 from container_image.build.request import BuildRequest
 from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse, secret_mounts
-from container_image.dockerignore import docker_excludes
 from container_image.errors import InvalidInputError, PreflightError
+from container_image.excludes import docker_excludes
 from container_image.secrets.value import MAX_SIZE
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
@@ -94,39 +95,58 @@ def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None)
 
 
 def _files(request: BuildRequest) -> Iterator[str]:
-    if isinstance(request.context, str):
-        return
-    try:
-        root = request.context.resolve(strict=True)
-    except OSError:
-        raise InvalidInputError(f"{request.context}: no such build context; name a directory") from None
-    ignore = ignore_text(request)
-    for name, source in request.sources.items():
-        if source.path is None:
+    """A secret's file is sent with the context that it is in, whether a COPY takes it or not.
+
+    A link to it is sent as a link, and what BuildKit fetches by itself is not looked into.
+    """
+    contexts = {"": (request.context, ignore_text(request), ".dockerignore")}
+    for name, place in request.build_contexts.items():
+        # A context with a name has an ignore file of its own.
+        ignore = Path(place) / ".dockerignore"
+        if Path(place).is_dir():
+            contexts[f" {name!r}"] = (Path(place), _read(ignore) or "", str(ignore))
+        elif "://" not in place and not is_remote(place):
+            yield f"build context {name!r}: {place}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
+    for context, (directory, rules, file) in contexts.items():
+        if isinstance(directory, str):
             continue
-        resolved = source.path.resolve()
-        if not resolved.is_relative_to(root) or name not in request.secrets or not request.secrets[name].sensitive:
-            continue
-        inside = resolved.relative_to(root).as_posix()
-        if not docker_excludes(ignore, inside):
-            yield f"secret {name!r} is the file {inside} in the build context, and no ignore rule excludes it; add /{inside} to .dockerignore"
+        try:
+            root = directory.resolve(strict=True)
+        except OSError:
+            raise InvalidInputError(f"{directory}: no such build context; name a directory") from None
+        for name, source in request.sources.items():
+            if source.path is None or name not in request.secrets or not request.secrets[name].sensitive:
+                continue
+            resolved = source.path.resolve()
+            if resolved.is_relative_to(root):
+                inside = resolved.relative_to(root).as_posix()
+                if not docker_excludes(rules, inside):
+                    yield f"secret {name!r} is the file {inside} in the build context{context}, and no ignore rule excludes it; add /{inside} to {file}"
 
 
 def ignore_text(request: BuildRequest) -> str:
-    """The ignore file that BuildKit will read: the request's, else the Dockerfile's own, else the context's."""
-    if request.ignore is not None:
-        return request.ignore
-    candidates = [request.context / ".dockerignore"] if isinstance(request.context, Path) else []
+    """The ignore file that BuildKit will read: the request's, else the Dockerfile's own, else the context's.
+
+    It reads none for a context that it fetches.
+    """
+    if request.ignore is not None or isinstance(request.context, str):
+        return request.ignore or ""
+    text = None
     if request.dockerfile_path is not None:
-        candidates.insert(0, request.dockerfile_path.with_name(request.dockerfile_path.name + ".dockerignore"))
-    for candidate in candidates:
-        try:
-            return candidate.read_text(errors="surrogateescape")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise InvalidInputError(f"{candidate}: can't be read: {error.strerror}") from None
-    return ""
+        text = _read(request.dockerfile_path.with_name(request.dockerfile_path.name + ".dockerignore"))
+    if text is None:
+        text = _read(request.context / ".dockerignore")
+    return text or ""
+
+
+def _read(path: Path) -> str | None:
+    """An ignore file's text, with its own line ends, or None where there is none."""
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror}; correct it") from None
 
 
 def _written(request: BuildRequest) -> Iterator[str]:

@@ -19,6 +19,8 @@ class BuildRequest:
     `dockerfile` is the text; messages name it `file` and add `line_offset` to its lines, for a Dockerfile that is a
     string in a Python file. `ignore` is the text of the ignore file that BuildKit is to use; None means Docker's own
     rules for `dockerfile_path`. `context` is a directory, or what BuildKit fetches by itself: a Git or http URL.
+    `fetched` is the Dockerfile that BuildKit fetches too, a path in such a context or a URL: `dockerfile` is empty until
+    the build begins.
     `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are. `sources` are where secrets come from, as far as that is known: the variables among
@@ -28,6 +30,7 @@ class BuildRequest:
     dockerfile: str
     context: Path | str
     file: str = "Dockerfile"
+    fetched: str | None = None
     line_offset: int = 0
     dockerfile_path: Path | None = None
     ignore: str | None = None

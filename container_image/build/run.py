@@ -16,6 +16,7 @@ from container_image.build.client import Client
 from container_image.build.exports import CacheExport, Export
 from container_image.build.handoff import HAS_MEMORY, handoff
 from container_image.build.leftovers import Journal, journal
+from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
 from container_image.errors import InvalidInputError
 from container_image.state import VARIABLE
@@ -93,7 +94,8 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         for path in directories:
             path.mkdir(mode=0o700)
         with _logged_in(request, client, directory, files) as able:
-            yield Run(request, able, builder, image, directory, files, staging, dockerfile, kept)
+            whole = with_dockerfile(request, able, files)
+            yield Run(whole, able, builder, image, directory, files, staging, dockerfile, kept)
 
 
 @contextlib.contextmanager

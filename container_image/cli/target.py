@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 import container_image
 from container_image.build import BuildRequest
+from container_image.build.remote import decode, is_remote, is_url, without_userinfo
+from container_image.cli.stdin import read_dockerfile, read_stdin, temporary_directory
 from container_image.errors import ContainerImageError, InvalidInputError
 from container_image.image import REFUSED, ContainerImage
 
@@ -27,7 +29,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 def is_declaration(target: str) -> bool:
     """Whether TARGET is `path/app.py::Name` or `pkg.mod:name`."""
-    return "::" in target or bool(_MODULE.fullmatch(target))
+    return not is_remote(target) and ("::" in target or bool(_MODULE.fullmatch(target)))
 
 
 def load_declaration(target: str) -> ContainerImage:
@@ -100,19 +102,52 @@ def _told(error: Exception) -> str:
 def from_context(context: str, file: str | None) -> BuildRequest:
     """A build of a context and its Dockerfile, with Docker's rules for both.
 
+    A context is a directory, a URL, or `-`: a tar archive on stdin, or a Dockerfile there and no context. `file` is a
+    path, relative to the working directory or to a context that is no directory, a URL, or `-`.
+
     Raises:
-        InvalidInputError: not a directory, or no Dockerfile there.
+        InvalidInputError: no such context, or no Dockerfile there.
     """
-    directory = Path(context)
-    if not directory.is_dir():
+    if context == "-":
+        return _from_stdin(file)
+    where = Path(context) if Path(context).is_dir() else context
+    if isinstance(where, str) and not is_remote(context):
         raise InvalidInputError(
-            f"{context}: not a directory; name a build context, a declaration as path/app.py::Name, or pkg.mod:name"
+            f"{without_userinfo(context)}: not a directory; name a build context, a declaration as path/app.py::Name, or pkg.mod:name"
         )
-    path = Path(file) if file else directory / "Dockerfile"
+    if file == "-":
+        return BuildRequest(read_dockerfile(), where, file="stdin")
+    if isinstance(where, str) and not Path(file or "").is_absolute():
+        name = file or "Dockerfile"
+        return BuildRequest("", where, file=without_userinfo(name), fetched=name)
+    if file and is_url(file):
+        return BuildRequest("", where, file=without_userinfo(file), fetched=file)
+    path = _dockerfile(Path(file or Path(context) / "Dockerfile"))
+    return BuildRequest(_read(path, str(path)), where, file=str(path), dockerfile_path=path)
+
+
+def _from_stdin(file: str | None) -> BuildRequest:
+    """Docker applies no ignore file to an archive, and there is none where there is no context."""
+    if file == "-":
+        raise InvalidInputError("-f -: stdin can't be the context and the Dockerfile; name one of them")
+    given = read_stdin()
+    if isinstance(given, Path):
+        path = _dockerfile(given / (file or "Dockerfile").lstrip("/"))
+        name = path.relative_to(given).as_posix()
+        return BuildRequest(_read(path, name), given, file=name, ignore="")
+    if file:
+        raise InvalidInputError(f"-f {file}: what is on stdin is no archive, so a Dockerfile; give one of the two")
+    return BuildRequest(given, temporary_directory(), file="stdin", ignore="")
+
+
+def _dockerfile(path: Path) -> Path:
+    """As buildx: where there is no `Dockerfile`, a `dockerfile` will do."""
+    lower = path.with_name("dockerfile")
+    return lower if path.name == "Dockerfile" and not path.exists() and lower.exists() else path
+
+
+def _read(path: Path, name: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return decode(path.read_bytes(), name)
     except OSError as error:
-        raise InvalidInputError(f"{path}: the Dockerfile can't be read: {error.strerror}; name it with -f") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{path}: the Dockerfile is not UTF-8 text; name another with -f") from None
-    return BuildRequest(text, directory, file=str(path), dockerfile_path=path)
+        raise InvalidInputError(f"{name}: the Dockerfile can't be read: {error.strerror}; name it with -f") from None

@@ -14,7 +14,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage, InvalidInputError, Secret
-from container_image.dockerignore import docker_excludes, to_docker
+from container_image.dockerignore import to_docker
+from container_image.excludes import docker_excludes
 
 VALUE = "hunter2-hunter2-hunter2"
 

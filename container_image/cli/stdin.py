@@ -1,0 +1,67 @@
+"""What is piped into a build: a Dockerfile, or a context in a tar archive."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import click
+
+from container_image.build.remote import decode
+from container_image.errors import InvalidInputError
+
+
+def read_dockerfile() -> str:
+    """The Dockerfile on stdin.
+
+    Raises:
+        InvalidInputError: it is empty, or no text.
+    """
+    return _text(sys.stdin.buffer.read())
+
+
+def read_stdin() -> str | Path:
+    """The Dockerfile on stdin, or the directory that an archive there was unpacked in.
+
+    It is unpacked because a build reads its context more than once. The files that are sent from a directory belong to
+    root, whomever they belong to in the archive.
+
+    Raises:
+        InvalidInputError: stdin is empty, neither of the two, or an archive that can't be unpacked.
+    """
+    with tempfile.TemporaryFile() as spooled:
+        shutil.copyfileobj(sys.stdin.buffer, spooled)
+        spooled.seek(0)
+        try:
+            archive = tarfile.open(fileobj=spooled)  # noqa: SIM115
+        except tarfile.TarError:
+            spooled.seek(0)
+            return _text(spooled.read())
+        directory = temporary_directory()
+        try:
+            with archive:
+                archive.extractall(directory, filter=_as_it_is)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise InvalidInputError(f"the archive on stdin can't be unpacked: {error}; name a directory") from None
+        return directory
+
+
+def temporary_directory() -> Path:
+    """An empty directory that is gone when the command is over."""
+    return Path(click.get_current_context().with_resource(tempfile.TemporaryDirectory(prefix="container-image-")))
+
+
+def _as_it_is(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo | None:
+    """With its own mode, wherever its link points: BuildKit sends links as links. Nothing is written outside."""
+    if member.islnk():
+        tarfile.data_filter(member, directory)
+    return tarfile.tar_filter(member, directory).replace(mode=member.mode, deep=False)
+
+
+def _text(data: bytes) -> str:
+    if not data.strip():
+        raise InvalidInputError("stdin is empty; pipe in a Dockerfile, or a context as a tar archive")
+    return decode(data, "stdin")
