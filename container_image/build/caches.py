@@ -15,17 +15,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from container_image.dockerfile import Dockerfile, Instruction, Mount, Scope, expand, mounts
+from container_image.dockerfile import Dockerfile, Mount, Scope, expand
 
 
 def tainted_caches(
     dockerfile: Dockerfile,
-    runs: Sequence[Instruction],
+    mounted: Mapping[int, Sequence[Mount]],
     scopes: Mapping[int, Scope],
     tags: Mapping[int, Collection[str]],
 ) -> Iterator[tuple[Mount, list[str]]]:
-    """The cache mounts of `runs` to tag, each with its tags; `tags` are those of the secrets, by the line of the step."""
-    mounted = {run.line: mounts(run) for run in runs}
+    """The cache mounts to tag, each with its tags. `tags` are those of the secrets; these and mounts are by the step's line."""
     caches = {
         line: [(mount, _id(mount, scopes[line], dockerfile.escape)) for mount in found if mount.type == "cache"]
         for line, found in mounted.items()
@@ -38,7 +37,7 @@ def tainted_caches(
     for stage in dockerfile.stages:
         here: set[str] = set()
         for item in stage.instructions:
-            origins = [stage.base] if item.keyword == "FROM" else [item.flag("from")]
+            origins = [stage.base] if item.keyword == "FROM" else [(item.trigger or item).flag("from")]
             origins += [mount.origin for mount in mounted.get(item.line, [])]
             for origin in filter(None, origins):
                 name = expand(origin, scopes[item.line], dockerfile.escape) or origin

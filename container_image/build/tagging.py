@@ -22,8 +22,8 @@ from container_image.dockerfile import Dockerfile, Instruction, Mount, Scope, ex
 from container_image.secrets import SecretValue
 from container_image.state import derive
 
-RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER)(\..+)?|HTTP_AUTH_(TOKEN|HEADER)([._].+)?")
-"""Ids that BuildKit itself looks up to fetch something, under the plain name; it shares nothing that it fetched with one."""
+RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER)(\..+)?|HTTP_AUTH_(TOKEN|HEADER)_.+")
+"""Ids that BuildKit looks up by itself, untagged, to fetch something; what it fetched is told apart by its content."""
 
 
 def tag(key: bytes, value: SecretValue) -> str:
@@ -66,18 +66,18 @@ def rewrite(
     variables = scopes(dockerfile, build_args or {}, predefined or {})
     additions: list[tuple[int, str]] = []
     tags: defaultdict[int, set[str]] = defaultdict(set)
-    runs = _runs(dockerfile, target)
-    for run in runs:
-        for mount in mounts(run):
+    mounted = {run.line: mounts(run) for run in _runs(dockerfile, target)}
+    for line, found in mounted.items():
+        for mount in found:
             if mount.type == "secret":
-                name = _name(mount, variables[run.line], dockerfile.escape)
+                name = _name(mount, variables[line], dockerfile.escape)
                 if ids.get(name, name) != name:
                     suffix = ids[name].removeprefix(name)
                     additions.append(_retag(mount, suffix))
                     if not mount.target and mount.env is None:
                         additions.append((mount.end, "," + _field("target", _target(name))))
-                    tags[run.line].add(suffix)
-    for mount, suffixes in tainted_caches(dockerfile, runs, variables, tags):
+                    tags[line].add(suffix)
+    for mount, suffixes in tainted_caches(dockerfile, mounted, variables, tags):
         additions.append(_retag(mount, "".join(suffixes)))
     parts, done = [], 0
     for offset, addition in sorted(additions, key=itemgetter(0)):

@@ -6,7 +6,8 @@ A guess where a base image sets them, or where one is set in a way that is not p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 
 from container_image.dockerfile.model import Dockerfile, Instruction
 from container_image.dockerfile.words import Lexer
@@ -24,48 +25,49 @@ def expand(text: str, scope: Scope, escape: str = "\\") -> str | None:
 
 
 def scopes(dockerfile: Dockerfile, build_args: Mapping[str, str], predefined: Mapping[str, str]) -> dict[int, Scope]:
-    """The scope that each instruction is read in, by its line.
+    """The scope that each FROM, and each instruction with flags, is read in, by its line.
 
     `predefined` are the arguments that BuildKit declares for all stages, the platform's. What an ONBUILD leads to is
     read in the scope of the stage that is based on it, which begins as this one ends.
     """
-    shared: Scope = {name: build_args.get(name, value) for name, value in predefined.items()}
     found: dict[int, Scope] = {}
+    shared: Scope = {name: build_args.get(name, value) for name, value in predefined.items()}
+
+    def read(instructions: Iterable[Instruction], start: Scope) -> Scope:
+        """Notes the scopes of instructions; gives the one behind them."""
+        scope = dict(start)
+        noted: Scope | None = None
+        for item in instructions:
+            if item.keyword in ("ARG", "ENV"):
+                for name, value in list(_values(item, scope, shared, build_args, dockerfile.escape)):
+                    scope[name] = value
+                noted = None
+            elif item.flags:
+                # One copy for all up to the next change.
+                noted = dict(scope) if noted is None else noted
+                found[item.line] = noted
+        return scope
+
+    shared = read(takewhile(lambda item: item.keyword != "FROM", dockerfile.instructions), shared)
     ends: dict[int, Scope] = {}
-    first = dockerfile.stages[0].line if dockerfile.stages else 0
-    for item in dockerfile.instructions:
-        if item.line < first:
-            found[item.line] = shared
-            shared = _after(item, shared, shared, build_args, dockerfile.escape)
     for stage in dockerfile.stages:
         found[stage.line] = shared
         base = dockerfile.stage(expand(stage.base, shared, dockerfile.escape) or "", before=stage.index)
-        scope = ends[base.index] if base is not None else {}
-        for item in stage.instructions[1:]:
-            found[item.line] = scope
-            scope = _after(item, scope, shared, build_args, dockerfile.escape)
-        for item in stage.instructions:
-            if item.trigger is not None:
-                found[item.line] = scope
-                scope = _after(item.trigger, scope, shared, build_args, dockerfile.escape)
-        ends[stage.index] = scope
+        end = read(stage.instructions[1:], ends[base.index] if base is not None else {})
+        ends[stage.index] = read([item.trigger for item in stage.instructions if item.trigger is not None], end)
     return found
 
 
-def _after(item: Instruction, scope: Scope, shared: Scope, build_args: Mapping[str, str], escape: str) -> Scope:
-    """The scope behind an instruction."""
-    if item.keyword not in ("ARG", "ENV"):
-        return scope
-    values: dict[str, str | None] = {}
+def _values(
+    item: Instruction, scope: Scope, shared: Scope, build_args: Mapping[str, str], escape: str
+) -> Iterator[tuple[str, str]]:
+    """What an ARG or ENV sets; nothing for what is not plain."""
     for name, text in _assignments(item, escape):
-        if item.keyword == "ARG" and name in build_args:
-            values[name] = build_args[name]
-        elif text is not None:
-            values[name] = expand(text, scope, escape)
-        elif name in shared:
-            values[name] = shared[name]
-    changed = {**scope, **values}
-    return {name: value for name, value in changed.items() if value is not None}
+        value = expand(text, scope, escape) if text is not None else shared.get(name)
+        if item.keyword == "ARG":
+            value = build_args.get(name, value)
+        if value is not None:
+            yield name, value
 
 
 def _assignments(item: Instruction, escape: str) -> Iterator[tuple[str, str | None]]:
