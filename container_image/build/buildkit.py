@@ -1,52 +1,42 @@
-"""Runs `docker buildx build`: its own process group, its progress as events, and nothing of it left behind."""
+"""Runs `docker buildx build`: secrets told apart, progress as events, and nothing of it left behind."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from container_image.build.client import Client
+from container_image.build.alone import HOSTNAME, alone, hostname
 from container_image.build.exports import CacheExport, join
+from container_image.build.frontend import frontend, has_no_outline, outline_arguments, predefined_arguments, unfetched
 from container_image.build.handoff import handoff
 from container_image.build.history import forget
-from container_image.build.leftovers import group_lives
 from container_image.build.preflight import ignore_text, preflight
+from container_image.build.process import process
 from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult
 from container_image.build.run import Run, open_run
-from container_image.build.tagging import RESERVED, restore, rewrite, tagged_ids
+from container_image.build.tagging import RESERVED, restore, rewrite, tagged_ids, untagged_ids
 from container_image.dockerfile import parse
 from container_image.errors import BuildError, ContainerImageError, DockerfileError, PreflightError
 from container_image.state import build_key
-
-_GRACE = 5.0
-_SETTLE = 0.5
-# Started by a process that is killed, a build would go on by itself: the kernel interrupts it then (prctl(2),
-# PR_SET_PDEATHSIG), unless its parent was gone before it could ask for that.
-_GUARD = """\
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGINT)
-if os.getppid() == int(sys.argv[1]):
-    os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 OnEvent = Callable[[BuildEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A build whose rewritten Dockerfile is in place: the ids in it, and what redacts its output."""
+    """A build whose rewritten Dockerfile is in place: the ids in it, and what redacts its output.
+
+    `untagged` are the ids of secrets that BuildKit can't tell apart by their values, with the secrets' names.
+    """
 
     ids: Mapping[str, str]
     redactor: Redactor
+    untagged: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self, text: str) -> str:
         """A text as the author of the Dockerfile knows it."""
@@ -60,8 +50,7 @@ def run_build(run: Run, *, on_event: OnEvent | None = None) -> BuildResult:
         PreflightError, DockerfileError: the build must not start; nothing ran.
         BuildError: a step failed; names its line and carries its last output, redacted.
     """
-    prepared = _prepare(run)
-    _check_mounts(run, prepared)
+    prepared = _check_mounts(run, _prepare(run))
     metadata = run.directory / "metadata.json"
     progress = _solve(run, prepared, [f"--metadata-file={metadata}", *_outputs(run)], on_event)
     try:
@@ -78,17 +67,21 @@ def export_cache(run: Run, caches: Sequence[CacheExport], *, on_event: OnEvent |
         BuildError: the cache could not be sent.
     """
     request = run.request
-    prepared = _Prepared(tagged_ids(build_key(), request.secrets), _redactor(request))
-    _solve(run, prepared, ["--output=type=cacheonly", *(f"--cache-to={cache}" for cache in caches)], on_event)
+    prepared = _check_mounts(run, _Prepared(tagged_ids(build_key(), request.secrets), _redactor(request)))
+    # What is sent is what was audited: without the cache, the steps would run again.
+    cached = replace(run, request=replace(request, no_cache=False))
+    _solve(cached, prepared, ["--output=type=cacheonly", *(f"--cache-to={cache}" for cache in caches)], on_event)
 
 
 def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEvent | None) -> Progress:
     request = run.request
     values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
-    with handoff(values, run.files) as given:
+    values |= {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
+    values |= {identifier: request.secrets[name].reveal() for identifier, name in prepared.untagged.items()}
+    with _apart(prepared, on_event) as options, handoff(values, run.files) as given:
         mounts = [f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items()]
         arguments = [
-            "buildx", "build", "--progress=rawjson", *mounts, *_options(request), *outputs,
+            "buildx", "build", "--progress=rawjson", *mounts, *options, *_options(request), *outputs,
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
         progress = Progress(prepared.redactor, prepared.plain)
@@ -103,6 +96,21 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
     return progress
 
 
+@contextlib.contextmanager
+def _apart(prepared: _Prepared, on_event: OnEvent | None) -> Iterator[list[str]]:
+    """Keeps a build from others where ids don't; gives the options for that."""
+    if not prepared.untagged:
+        yield []
+        return
+
+    def tell() -> None:
+        if on_event is not None:
+            on_event(BuildEvent("message", "", "waiting for another build with secrets that can't be told apart"))
+
+    with alone(tell):
+        yield [f"--build-arg={HOSTNAME}={hostname(prepared.ids[name] for name in prepared.untagged.values())}"]
+
+
 def check_build(request: BuildRequest) -> list[str]:
     """What can be said before building: the preflight, and BuildKit's own checks, as one message each.
 
@@ -110,8 +118,7 @@ def check_build(request: BuildRequest) -> list[str]:
         PreflightError, DockerfileError: as `run_build` would.
     """
     with open_run(request) as run:
-        prepared = _prepare(run)
-        _check_mounts(run, prepared)
+        prepared = _check_mounts(run, _prepare(run))
         warnings = _call(run, prepared, "check").get("warnings")
         messages = []
         for warning in warnings if isinstance(warnings, list) else []:
@@ -125,15 +132,18 @@ def check_build(request: BuildRequest) -> list[str]:
 def _prepare(run: Run) -> _Prepared:
     """Writes the Dockerfile with tagged ids, and its ignore file beside it, where BuildKit looks first."""
     request = run.request
+    ids = tagged_ids(build_key(), request.secrets)
+    predefined = predefined_arguments(request.platforms, request.target)
     try:
         dockerfile = parse(request.dockerfile)
+        text = rewrite(
+            request.dockerfile, ids, target=request.target, build_args=request.build_args, predefined=predefined
+        )
     except DockerfileError as error:
         reason = str(error).removeprefix(f"line {error.line}: ")
         raise DockerfileError(f"{request.place(error.line)}: {reason}", error.line) from None
     if not dockerfile.stages:
         raise DockerfileError(f"{request.place(1)}: the Dockerfile has no FROM; begin a stage with FROM IMAGE", 1)
-    ids = tagged_ids(build_key(), request.secrets)
-    text = rewrite(request.dockerfile, ids)
     if request.entrypoint is not None or request.cmd is not None:
         text += "\n" + "".join(_override(*pair) for pair in (("ENTRYPOINT", request.entrypoint), ("CMD", request.cmd)))
     run.dockerfile.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -152,43 +162,65 @@ def _override(keyword: str, value: str | list[str] | None) -> str:
     return f"{keyword} {value if isinstance(value, str) else json.dumps(value)}\n"
 
 
-def _check_mounts(run: Run, prepared: _Prepared) -> None:
-    """Preflight with what BuildKit says the rewritten build mounts, and the proof that every id there is tagged."""
+def _check_mounts(run: Run, prepared: _Prepared) -> _Prepared:
+    """Preflight with what BuildKit says the rewritten build mounts, and the proof that every id there is tagged.
+
+    Raises:
+        PreflightError: one is not, and the build is not to be made without the cache; or as `preflight` does.
+    """
     request = run.request
-    plain = {identifier: name for name, identifier in prepared.ids.items()}
     try:
-        outline = _call(run, prepared, "outline")
-    except BuildError:
+        outlines = [_call(run, prepared, "outline", outline_arguments(name)) for name in request.platforms]
+        outlines = outlines or [_call(run, prepared, "outline")]
+    except BuildError as error:
         # A frontend or base that has no outline here fails the build itself with a better message.
         preflight(request)
-        if request.secrets:
+        if not request.secrets:
+            return prepared
+        if not has_no_outline(str(error)):
             raise
-        return
+        reason = f"the frontend {frontend(request)} can't say what the build mounts"
+        return _without_cache(request, prepared, {name: name for name in request.secrets}, reason, "Use one that can")
+    listed = [item for outline in outlines for item in _secrets(outline)]
+    untagged = untagged_ids((name for name, _ in listed), prepared.ids)
+    plain = {identifier: name for name, identifier in prepared.ids.items()} | untagged
+    preflight(request, [(plain.get(name, name), required) for name, required in listed])
+    if not untagged:
+        return prepared
+    reason = "an ONBUILD of a base image mounts it, or an id with a variable that can't be told from this Dockerfile"
+    return _without_cache(request, prepared, untagged, reason, "Mount it in this Dockerfile, under a plain id")
+
+
+def _secrets(outline: Mapping[str, object]) -> list[tuple[str, bool]]:
+    """The ids in an outline, and whether each is required."""
     listed = outline.get("secrets")
     found = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    mounted = [(str(item.get("name")), bool(item.get("required"))) for item in found]
-    preflight(request, [(plain.get(name, name), required) for name, required in mounted])
-    loose = [
-        name for name, _ in mounted if name not in plain and name in request.secrets and not RESERVED.fullmatch(name)
-    ]
-    if loose:
-        raise PreflightError(
-            [
-                f"{request.file}: the mount of secret {name!r} can't be told apart by its value (an ONBUILD of a base image, or "
-                f"an id with a variable): BuildKit could reuse what another value made. Mount it in this Dockerfile as id={name}"
-                for name in loose
-            ]
-        )
+    return [(str(item.get("name")), bool(item.get("required"))) for item in found]
 
 
-def _call(run: Run, prepared: _Prepared, what: str) -> dict[str, object]:
+def _without_cache(
+    request: BuildRequest, prepared: _Prepared, untagged: Mapping[str, str], reason: str, remedy: str
+) -> _Prepared:
+    if request.no_cache:
+        return replace(prepared, untagged=untagged)
+    raise PreflightError(
+        [
+            f"{request.file}: secret {name!r} can't be told apart by its value: {reason}. BuildKit could reuse what another "
+            f"value made. {remedy}, or build with --no-cache, which waits for other such builds"
+            for name in dict.fromkeys(untagged.values())
+        ]
+    )
+
+
+def _call(run: Run, prepared: _Prepared, what: str, options: Sequence[str] = ()) -> dict[str, object]:
     request = run.request
     # No step runs, but BuildKit may need these to fetch the context.
     reserved = {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
     with handoff(reserved, run.files) as given:
         mounts = [f"--secret=id={name},src={path}" for name, path in given.paths.items()]
         arguments = run.client.command(
-            "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *mounts, *_options(request),
+            "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *mounts, *options,
+            *_options(request),
             f"--file={run.dockerfile}", str(request.context),
         )  # fmt: skip
         done = subprocess.run(
@@ -239,48 +271,14 @@ def _outputs(run: Run) -> list[str]:
 def _run(
     run: Run, arguments: Sequence[str], descriptors: tuple[int, ...], progress: Progress, on_event: OnEvent | None
 ) -> int:
-    with _process(run.client, arguments, descriptors) as process:
-        run.journal.started(process.pid)
-        assert process.stderr is not None
-        for line in process.stderr:
+    with process(run.client, arguments, descriptors) as started:
+        run.journal.started(started.pid)
+        assert started.stderr is not None
+        for line in started.stderr:
             for event in progress.feed(line):
                 if on_event is not None:
                     on_event(event)
-        return process.wait()
-
-
-@contextlib.contextmanager
-def _process(
-    client: Client, arguments: Sequence[str], descriptors: tuple[int, ...]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A `docker` command in a process group of its own, which ends with the context, and with this process."""
-    command = client.command(*arguments)
-    if sys.platform == "linux" and sys.executable:
-        command = [sys.executable, "-ISc", _GUARD, str(os.getpid()), *command]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env=dict(client.environment), pass_fds=(*descriptors, *client.descriptors), start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the whole group, buildx included: it is asked first, so that the engine cancels the build."""
-    if process.poll() is None or group_lives(process.pid):
-        for number in (signal.SIGINT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            deadline = time.monotonic() + _GRACE
-            while time.monotonic() < deadline and (process.poll() is None or group_lives(process.pid)):
-                time.sleep(0.05)
-        # The engine writes the record of a cancelled build now; removing it before that breaks the engine's list.
-        time.sleep(_SETTLE)
-    process.wait()
-    if process.stderr is not None:
-        process.stderr.close()
+        return started.wait()
 
 
 def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:
@@ -288,6 +286,9 @@ def _failure(request: BuildRequest, progress: Progress) -> ContainerImageError:
     if malformed is not None:
         line, reason = malformed
         return DockerfileError(f"{request.place(line)}: {reason}; correct the Dockerfile", line)
+    missing = unfetched(request, progress.error)
+    if missing is not None:
+        return BuildError(f"{request.place(progress.error_line)}: {missing}")
     place = request.place(progress.error_line)
     message = f"{place}: {progress.failed_step or 'the build'} failed: {progress.error}"
     return BuildError(message, progress.failed_step, progress.error_line, progress.tail)

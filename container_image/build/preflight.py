@@ -77,9 +77,9 @@ def _overrides(request: BuildRequest) -> Iterator[str]:
 
 def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None) -> Iterator[str]:
     mounts = secret_mounts(parse(request.dockerfile))
-    lines = {mount.effective_id: mount.instruction.line for mount in reversed(mounts)}
+    lines = {mount.effective_id: mount.line for mount in reversed(mounts)}
     if mounted is None:
-        mounted = [(mount.effective_id or "", mount.required) for mount in mounts]
+        mounted = [(mount.effective_id, mount.required) for mount in mounts]
     for name, required in dict(mounted).items():
         if required and name not in request.secrets and not RESERVED.fullmatch(name):
             place = request.place(lines.get(name))
