@@ -81,7 +81,11 @@ def audit_source(
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
     for blob in opened.blobs():
-        scan = scan_blob(blob.digest or blob.name, blob.chunks(), budget)
+        key = blob.digest or blob.name
+        while blob.digest is None and key in scans:
+            # An archive may hold a name twice, and both ship.
+            key += " (again)"
+        scan = scan_blob(key, blob.chunks(), budget)
         scans[scan.key] = scan
         if on_event is not None:
             on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))

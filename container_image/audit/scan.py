@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from container_image.audit import carve
 from container_image.audit.matcher import Matcher
 from container_image.audit.needles import Run, Target, measure
 from container_image.audit.policy import AuditPolicy
+from container_image.oci.inflate import ERRORS, Inflater, inflate_all
 
-_OUTPUT_STEP = 1 << 20
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
@@ -208,7 +208,7 @@ class _Child:
     """A stream inside another one, being inflated as its bytes go by."""
 
     def __init__(
-        self, inflater: carve.Inflater, scanner: StreamScanner, budget: Budget, offset: int, gaps: list[Gap]
+        self, inflater: Inflater, scanner: StreamScanner, budget: Budget, offset: int, gaps: list[Gap]
     ) -> None:
         self._inflater = inflater
         self._scanner = scanner
@@ -254,25 +254,7 @@ class _Child:
         self._scanner.finish()
 
 
-def inflate_all(inflater: carve.Inflater, data: bytes) -> Iterator[tuple[bytes | None, int]]:
-    """All output that `data` gives, in pieces, each with the bytes of input used; (None, 0) last on a broken stream."""
-    rest = data
-    while not inflater.eof:
-        try:
-            out, left = inflater.inflate(rest, _OUTPUT_STEP)
-        except carve.ERRORS:
-            yield None, 0
-            return
-        used = len(rest) - len(left)
-        rest = left
-        if not out and not used:
-            return
-        yield out, used
-        if not rest and len(out) < _OUTPUT_STEP:
-            return
-
-
-def _begins_stream(inflater: carve.Inflater, data: bytes) -> bool:
+def _begins_stream(inflater: Inflater, data: bytes) -> bool:
     """Whether what begins here is a stream: it ends well, or gives enough before it fails."""
     try:
         produced = 0
@@ -285,7 +267,7 @@ def _begins_stream(inflater: carve.Inflater, data: bytes) -> bool:
             rest = left
             if not rest and not out:
                 break
-    except carve.ERRORS:
+    except ERRORS:
         return False
     return inflater.eof or produced >= carve.MIN_OUTPUT
 
