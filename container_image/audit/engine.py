@@ -16,7 +16,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
 from container_image.errors import InvalidInputError
-from container_image.oci import Source, open_image
+from container_image.oci import Source, limit, open_image
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
 
@@ -91,6 +91,9 @@ def audit_source(
             on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
     documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
     image = opened.assemble(documents, set(scans))
+    if policy.platforms and "all" not in policy.platforms:
+        image, outside = limit(image, policy.platforms)
+        scans = {key: scan for key, scan in scans.items() if key not in outside}
     return conclude(
         opened, image, scans, hunted, budget, source,
         environments=tuple(environments), warnings=tuple(warnings), started=started,

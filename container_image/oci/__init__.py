@@ -2,6 +2,7 @@
 
 from container_image.oci.daemon import DaemonSource
 from container_image.oci.model import Blob, Descriptor, Image, ImageConfig, Manifest, Source
+from container_image.oci.platforms import limit
 from container_image.oci.reference import open_image
 
-__all__ = ["Blob", "DaemonSource", "Descriptor", "Image", "ImageConfig", "Manifest", "Source", "open_image"]
+__all__ = ["Blob", "DaemonSource", "Descriptor", "Image", "ImageConfig", "Manifest", "Source", "limit", "open_image"]
