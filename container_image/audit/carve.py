@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from container_image.audit import headers
 from container_image.audit.matcher import Magic
-from container_image.oci.inflate import DECODERS, Inflater
+from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
 
 MIN_OUTPUT = 256
 """Bytes that a broken stream must give before it counts as one: 9,513 magics in a Go binary gave none this much."""
@@ -20,13 +21,15 @@ MIN_OUTPUT = 256
 class Opening:
     """A place where a stream begins: `skip` bytes of header before what `make()` inflates.
 
-    `unreadable` says why nothing here can inflate it; then `make` is None.
+    `unreadable` says why nothing here can inflate it; then `make` is None. `at_start` is true for what counts at the
+    start of a file only: elsewhere, it is in a program that knows the format.
     """
 
     kind: str
     skip: int
     make: Callable[[], Inflater] | None
     unreadable: str | None = None
+    at_start: bool = False
 
 
 def _zlib_magics() -> list[Magic]:
@@ -140,6 +143,10 @@ MAGICS: tuple[Magic, ...] = (
     Magic("lz4", rb"\x04\x22\x4d\x18", 4),
     Magic("7z", rb"7z\xbc\xaf\x27\x1c\x00[\x00-\x04]", 8),
     Magic("rar", rb"Rar!\x1a\x07[\x00\x01]", 7),
+    Magic("compress", rb"\x1f\x9d[\x09-\x10\x89-\x90]", 3),
+    Magic("cab", rb"MSCF\x00{4}.{4}\x00{4}.{4}\x00{4}\x03\x01", 26),
+    Magic("lzma", headers.LZMA, headers.LZMA_LENGTH, headers.lzma_may_begin),
+    Magic("lzip", rb"LZIP\x01[\x0c-\xfd]", 6),
     *_zlib_magics(),
 )
 
@@ -150,15 +157,20 @@ def opening(kind: str, data: bytes, offset: int) -> Opening | None:
         return Opening(kind, 0, DECODERS["zlib"]) if _zlib_may_begin(data, offset) else None
     if kind == "zip":
         return _zip_member(data, offset)
-    if kind == "7z" or kind == "rar":
-        # Only at the start of a file: in the middle of one it is a program that knows the format.
-        return Opening(kind, 0, None, f"no decoder for {kind}")
-    make = DECODERS[kind]
-    return Opening(kind, 0, make)
+    if kind == "lzip":
+        header = headers.lzip_as_lzma(data, offset)
+        return Opening(kind, 6, lambda: lzma_decoder(header)) if header else None
+    if kind == "compress" and not headers.compress_may_begin(data, offset):
+        return None
+    if kind not in DECODERS:
+        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=True)
+    if kind == "lzma":
+        return Opening(kind, 0, DECODERS[kind], at_start=not headers.lzma_is_certain(data, offset))
+    return Opening(kind, 0, DECODERS[kind])
 
 
 _ZIP_HEADER = 30
-_ZIP_STORED, _ZIP_DEFLATE = 0, 8
+_ZIP_STORED, _ZIP_DEFLATE, _ZIP_LZMA = 0, 8, 14
 # Methods whose data begin with a magic of their own, so that they are found there: bzip2, zstd, xz.
 _ZIP_SELF_DESCRIBING = frozenset({12, 93, 95})
 _ZIP_METHODS = frozenset({1, 2, 3, 4, 5, 6, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, 99})
@@ -183,4 +195,10 @@ def _zip_member(data: bytes, offset: int) -> Opening | None:
         return Opening("zip", skip, DECODERS["deflate"])
     if method == _ZIP_STORED or method in _ZIP_SELF_DESCRIBING:
         return None
+    if method == _ZIP_LZMA:
+        begin = offset + skip
+        header = headers.zip_as_lzma(
+            data[begin : begin + 9], int.from_bytes(header[22:26], "little"), end_marked=bool(flags & 2)
+        )
+        return Opening("zip", skip + 9, lambda: lzma_decoder(header)) if header else None
     return Opening("zip", skip, None, f"zip method {method}")

@@ -179,13 +179,11 @@ class StreamScanner:
     def _try(self, kind: str, position: int) -> None:
         at = position - self._base
         opening = carve.opening(kind, self._buffer, at)
-        if opening is None:
+        if opening is None or (opening.at_start and position % _TAR_BLOCK):
             return
         offset = position if self._outer_offset is None else self._outer_offset
         if opening.make is None:
-            # These magics count at the start of a file only: elsewhere, they are in a program that knows the format.
-            if kind == "zip" or position % _TAR_BLOCK == 0:
-                self._gaps.append(Gap(offset, opening.unreadable or kind))
+            self._gaps.append(Gap(offset, opening.unreadable or kind))
             return
         begin = at + opening.skip
         if not _begins_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):

@@ -99,6 +99,13 @@ class _Zstandard:
         return out, self._inner.unused_data + bytes(data[step:]) if self._inner.eof else bytes(data[step:])
 
 
+def lzma_decoder(header: bytes) -> Inflater:
+    """What inflates LZMA without a container: its header is `header`, or the first bytes of the stream when empty."""
+    inner = lzma.LZMADecompressor(lzma.FORMAT_ALONE)
+    inner.decompress(header)
+    return _Buffered(inner)
+
+
 DECODERS: dict[str, Callable[[], Inflater]] = {
     "gzip": lambda: _Deflate(31),
     "zlib": lambda: _Deflate(15),
@@ -106,6 +113,7 @@ DECODERS: dict[str, Callable[[], Inflater]] = {
     "xz": lambda: _Buffered(lzma.LZMADecompressor()),
     "bzip2": lambda: _Buffered(bz2.BZ2Decompressor()),
     "zstd": _Zstandard,
+    "lzma": lambda: lzma_decoder(b""),
     "lz4": lambda: _Buffered(lz4.frame.LZ4FrameDecompressor()),
 }
 """What inflates each format."""
