@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from container_image.audit import carve
 from container_image.audit.matcher import Matcher
-from container_image.audit.needles import Run, Target, measure
+from container_image.audit.measure import Run, measure
+from container_image.audit.needles import Target
 from container_image.audit.policy import AuditPolicy
 from container_image.oci.inflate import ERRORS, Inflater, inflate_all
 
