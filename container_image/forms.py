@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-FORMS_VERSION = 1
+FORMS_VERSION = 2
 """Goes into every report: a newer list may find what an older one could not."""
 
 MIN_LENGTH = 8
@@ -131,8 +131,22 @@ def _escapes(value: bytes) -> Iterator[tuple[str, str, bytes]]:
         yield "json(json)", "json", json.dumps(plain, ensure_ascii=False)[1:-1].encode()
         yield "shell", "shell", text.replace("'", "'\\''").encode()
         yield "shell(double)", "shell", _escape(text, '\\"$`', lambda c: "\\" + c).encode()
-        named = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-        yield "xml", "xml", _escape(text, '&<>"', named.__getitem__).encode()
+        for name, entities in _XML.items():
+            yield name, "xml", _escape(text, "".join(entities), entities.__getitem__).encode()
+
+
+# What a text needs; what an attribute does too; and how html.escape, Go's and most templates, XML's own writers and PHP
+# write the two quotes.
+_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_XML = {
+    "xml": _MARKUP | {'"': "&quot;"},
+    "xml(text)": _MARKUP,
+    "xml(&#x27;)": _MARKUP | {'"': "&quot;", "'": "&#x27;"},
+    "xml(&#39;)": _MARKUP | {'"': "&quot;", "'": "&#39;"},
+    "xml(&#34;)": _MARKUP | {'"': "&#34;", "'": "&#39;"},
+    "xml(&apos;)": _MARKUP | {'"': "&quot;", "'": "&apos;"},
+    "xml(&#039;)": _MARKUP | {'"': "&quot;", "'": "&#039;"},
+}
 
 
 def _escape(text: str, characters: str, escape: Callable[[str], str]) -> str:

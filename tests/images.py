@@ -15,6 +15,9 @@ import zstandard
 
 Layer = Mapping[str, bytes]
 
+END = bytes(1024)
+"""What a tar archive ends with."""
+
 COMPRESS = {"none": lambda data: data, "gzip": gzip.compress, "zstd": lambda data: zstandard.compress(data)}
 
 
@@ -28,6 +31,23 @@ def layer_tar(files: Layer) -> bytes:
                 info.type = tarfile.DIRTYPE
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def unended(archive: bytes) -> bytes:
+    """A tar archive without its end and the padding behind it."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        last = opened.getmembers()[-1]
+    return archive[: last.offset_data + -(-last.size // 512) * 512]
+
+
+def link_tar(name: str, target: str) -> bytes:
+    """A tar archive of one symbolic link."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = tarfile.SYMTYPE, target
+        archive.addfile(info)
     return out.getvalue()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from container_image.audit import carve
 from container_image.audit.layer import LayerIndex
-from container_image.audit.scan import Budget, Gap, Hit, StreamScanner, inflate_all
+from container_image.audit.scan import Budget, Gap, Hit, StreamScanner
+from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
 
 _DOCUMENT_LIMIT = 64 << 20
 _HEAD = 512
@@ -47,7 +47,7 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
         head += piece
         if len(head) >= _HEAD:
             break
-    compression = carve.layer_inflater(head)
+    compression = whole_file_codec(head)
     content = _Content(seen, budget)
     if compression is None:
         for piece in _chain(head, pieces):
@@ -57,10 +57,17 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
     else:
         # The compressed bytes are searched too: a gzip header may hold a name and a comment, a frame may be skipped.
         shipped = StreamScanner(budget, seen.hits, [], carved=False)
-        for piece in _members(_chain(head, pieces), compression[1], shipped, seen, compression[0]):
-            content.feed(piece)
-            if content.stopped:
-                break
+        compressed = _searched(_chain(head, pieces), shipped)
+        try:
+            for piece in members(compressed, compression):
+                content.feed(piece)
+                if content.stopped:
+                    break
+        except BrokenStreamError as error:
+            seen.broken = str(error)
+            # To the end all the same: if the bytes do not match their digest, that is what is wrong.
+            for _ in compressed:
+                pass
         shipped.finish()
     content.finish()
     if seen.document is not None:
@@ -128,40 +135,10 @@ def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _members(
-    pieces: Iterator[bytes],
-    make: Callable[[], carve.Inflater],
-    shipped: StreamScanner,
-    seen: BlobScan,
-    kind: str,
-) -> Iterator[bytes]:
-    inflater: carve.Inflater | None = make()
+def _searched(pieces: Iterator[bytes], shipped: StreamScanner) -> Iterator[bytes]:
     for piece in pieces:
         shipped.feed(piece)
-        data = piece
-        while data:
-            if inflater is None:
-                # Zero bytes may pad what is behind a member (RFC 1952 leaves it open; tar writers do it).
-                data = data.lstrip(b"\0")
-                if not data:
-                    break
-                inflater = make()
-            used = 0
-            for out, step in inflate_all(inflater, data):
-                if out is None:
-                    seen.broken = f"corrupt {kind} stream"
-                    # To the end all the same: if the bytes do not match their digest, that is what is wrong.
-                    for rest in pieces:
-                        shipped.feed(rest)
-                    return
-                used += step
-                yield out
-            data = data[used:]
-            if not inflater.eof:
-                break
-            inflater = None
-    if inflater is not None:
-        seen.broken = f"truncated {kind} stream"
+        yield piece
 
 
 def _search_strings(document: bytes, budget: Budget) -> Iterator[tuple[str, Hit]]:

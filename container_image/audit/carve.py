@@ -6,115 +6,30 @@ RFC 1952, zlib RFC 1950, zip APPNOTE 4.3.7, zstd RFC 8878, xz and bzip2 and lz4 
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-import lz4.frame
-import zstandard
-from isal import isal_zlib
-
+from container_image.audit import headers
 from container_image.audit.matcher import Magic
+from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
 
 MIN_OUTPUT = 256
 """Bytes that a broken stream must give before it counts as one: 9,513 magics in a Go binary gave none this much."""
-
-_STEP = 1 << 18
-
-
-class Inflater(Protocol):
-    """What every decompressor of the standard library looks like, as far as it is used here."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the stream came to its end."""
-        ...
-
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        """Up to `limit` bytes of output, and the input that is left; raises one of `ERRORS` on a broken stream."""
-        ...
-
-
-ERRORS: tuple[type[Exception], ...] = (
-    isal_zlib.error,  # type: ignore[assignment]  # annotated as an instance
-    zlib.error,
-    OSError,
-    EOFError,
-    lzma.LZMAError,
-    zstandard.ZstdError,
-    RuntimeError,
-    ValueError,
-)
-"""What the decompressors raise on broken input."""
-
-
-class _Deflate:
-    """gzip, zlib or raw deflate, by zlib's `wbits`."""
-
-    def __init__(self, wbits: int) -> None:
-        self._inner = isal_zlib.decompressobj(wbits)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        out = self._inner.decompress(data, limit)
-        return out, self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
-
-
-class _Buffered:
-    """bzip2, xz, LZMA and lz4: decompressors that keep the input that they have not used yet."""
-
-    def __init__(self, inner: bz2.BZ2Decompressor | lzma.LZMADecompressor | lz4.frame.LZ4FrameDecompressor) -> None:
-        self._inner = inner
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        pieces = [self._inner.decompress(data, limit)]
-        size = len(pieces[0])
-        while not self._inner.eof and not self._inner.needs_input and size < limit:
-            piece = self._inner.decompress(b"", limit - size)
-            if not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-        self.pending = not self._inner.eof and not self._inner.needs_input
-        return b"".join(pieces), bytes(self._inner.unused_data or b"") if self._inner.eof else b""
-
-
-class _Zstandard:
-    def __init__(self) -> None:
-        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj(write_size=_STEP)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        # zstandard has no limit on output; small input steps bound it instead.
-        step = max(1, min(len(data), limit // 16, 1 << 16))
-        out = self._inner.decompress(data[:step])
-        return out, self._inner.unused_data + bytes(data[step:]) if self._inner.eof else bytes(data[step:])
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A place where a stream begins: `skip` bytes of header before what `make()` inflates.
 
-    `unreadable` says why nothing here can inflate it; then `make` is None.
+    `unreadable` says why nothing here can inflate it; then `make` is None. `at_start` is true for what counts at the
+    start of a file only: elsewhere, it is in a program that knows the format.
     """
 
     kind: str
     skip: int
     make: Callable[[], Inflater] | None
     unreadable: str | None = None
+    at_start: bool = False
 
 
 def _zlib_magics() -> list[Magic]:
@@ -228,6 +143,10 @@ MAGICS: tuple[Magic, ...] = (
     Magic("lz4", rb"\x04\x22\x4d\x18", 4),
     Magic("7z", rb"7z\xbc\xaf\x27\x1c\x00[\x00-\x04]", 8),
     Magic("rar", rb"Rar!\x1a\x07[\x00\x01]", 7),
+    Magic("compress", rb"\x1f\x9d[\x09-\x10\x89-\x90]", 3),
+    Magic("cab", rb"MSCF\x00{4}.{4}\x00{4}.{4}\x00{4}\x03\x01", 26),
+    Magic("lzma", headers.LZMA, headers.LZMA_LENGTH, headers.lzma_may_begin),
+    Magic("lzip", rb"LZIP\x01[\x0c-\xfd]", 6),
     *_zlib_magics(),
 )
 
@@ -235,33 +154,23 @@ MAGICS: tuple[Magic, ...] = (
 def opening(kind: str, data: bytes, offset: int) -> Opening | None:
     """What begins at `offset` of `data`, or None where it is a stray magic by its header alone."""
     if kind == "zlib":
-        return Opening(kind, 0, _zlib) if _zlib_may_begin(data, offset) else None
+        return Opening(kind, 0, DECODERS["zlib"]) if _zlib_may_begin(data, offset) else None
     if kind == "zip":
         return _zip_member(data, offset)
-    if kind == "7z" or kind == "rar":
-        # Only at the start of a file: in the middle of one it is a program that knows the format.
-        return Opening(kind, 0, None, f"no decoder for {kind}")
-    make = _DECODERS[kind]
-    return Opening(kind, 0, make)
+    if kind == "lzip":
+        header = headers.lzip_as_lzma(data, offset)
+        return Opening(kind, 6, lambda: lzma_decoder(header)) if header else None
+    if kind == "compress" and not headers.compress_may_begin(data, offset):
+        return None
+    if kind not in DECODERS:
+        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=True)
+    if kind == "lzma":
+        return Opening(kind, 0, DECODERS[kind], at_start=not headers.lzma_is_certain(data, offset))
+    return Opening(kind, 0, DECODERS[kind])
 
 
-def _zlib() -> Inflater:
-    return _Deflate(15)
-
-
-def _lz4() -> Inflater:
-    return _Buffered(lz4.frame.LZ4FrameDecompressor())
-
-
-_DECODERS: dict[str, Callable[[], Inflater]] = {
-    "gzip": lambda: _Deflate(31),
-    "xz": lambda: _Buffered(lzma.LZMADecompressor()),
-    "bzip2": lambda: _Buffered(bz2.BZ2Decompressor()),
-    "zstd": _Zstandard,
-    "lz4": _lz4,
-}
 _ZIP_HEADER = 30
-_ZIP_STORED, _ZIP_DEFLATE = 0, 8
+_ZIP_STORED, _ZIP_DEFLATE, _ZIP_LZMA = 0, 8, 14
 # Methods whose data begin with a magic of their own, so that they are found there: bzip2, zstd, xz.
 _ZIP_SELF_DESCRIBING = frozenset({12, 93, 95})
 _ZIP_METHODS = frozenset({1, 2, 3, 4, 5, 6, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, 99})
@@ -283,18 +192,13 @@ def _zip_member(data: bytes, offset: int) -> Opening | None:
     if flags & 1:
         return Opening("zip", skip, None, "encrypted zip member")
     if method == _ZIP_DEFLATE:
-        return Opening("zip", skip, lambda: _Deflate(-15))
+        return Opening("zip", skip, DECODERS["deflate"])
     if method == _ZIP_STORED or method in _ZIP_SELF_DESCRIBING:
         return None
+    if method == _ZIP_LZMA:
+        begin = offset + skip
+        header = headers.zip_as_lzma(
+            data[begin : begin + 9], int.from_bytes(header[22:26], "little"), end_marked=bool(flags & 2)
+        )
+        return Opening("zip", skip + 9, lambda: lzma_decoder(header)) if header else None
     return Opening("zip", skip, None, f"zip method {method}")
-
-
-def layer_inflater(head: bytes) -> tuple[str, Callable[[], Inflater]] | None:
-    """The compression of a whole blob, by its first bytes; None when it is not compressed."""
-    for kind, magic in (("gzip", b"\x1f\x8b\x08"), ("zstd", b"\x28\xb5\x2f\xfd")):
-        if head.startswith(magic):
-            return kind, _DECODERS[kind]
-    # A zstd frame may be preceded by a skippable one (RFC 8878, 3.1.2), as zstd:chunked layers are.
-    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
-        return "zstd", _DECODERS["zstd"]
-    return None

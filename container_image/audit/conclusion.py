@@ -53,7 +53,7 @@ def conclude(
     incomplete = (
         hunted.incomplete
         or any(not item.accepted for item in unread)
-        or ("all" in policy.platforms and bool(image.absent_platforms))
+        or bool(policy.platforms and image.absent_platforms)
     )
     if any(not finding.accepted for finding in findings):
         verdict = Verdict.LEAKED

@@ -17,7 +17,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
 from container_image.errors import InvalidInputError
-from container_image.oci import Source, open_image
+from container_image.oci import Source, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
@@ -92,12 +92,19 @@ def audit_source(
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
     for blob in opened.blobs():
-        scan = scan_blob(blob.digest or blob.name, blob.chunks(), budget)
+        key = blob.digest or blob.name
+        while blob.digest is None and key in scans:
+            # An archive may hold a name twice, and both ship.
+            key += " (again)"
+        scan = scan_blob(key, blob.chunks(), budget)
         scans[scan.key] = scan
         if on_event is not None:
             on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
     documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
     image = opened.assemble(documents, set(scans))
+    if policy.platforms and "all" not in policy.platforms:
+        image, outside = limit(image, policy.platforms)
+        scans = {key: scan for key, scan in scans.items() if key not in outside}
     return conclude(
         opened, image, scans, hunted, budget, source,
         environments=tuple(environments), warnings=tuple(warnings), started=started,

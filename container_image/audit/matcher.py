@@ -41,7 +41,7 @@ class Matcher:
             for needle in needles(target):
                 # Two literals compile twenty times faster than one pattern with a class at its end: 6,000 of them in
                 # 0.15 s, not 3.5 s.
-                for end in (b"\r", b"\n") if needle.line_end else (b"",):
+                for end in needle.ends:
                     literal = needle.literal + end
                     number = ids.setdefault(_escape(literal), len(ids))
                     if number == len(lengths):
@@ -88,4 +88,7 @@ class Matcher:
 
 
 def _escape(literal: bytes) -> bytes:
-    return b"".join(b"\\x%02x" % byte for byte in literal)
+    return b"".join(map(_ESCAPES.__getitem__, literal))
+
+
+_ESCAPES = [b"\\x%02x" % byte for byte in range(256)]

@@ -23,8 +23,8 @@ class AcceptedUnread(BaseModel):
 class AuditPolicy(BaseModel):
     """What an audit accepts, and how far it goes.
 
-    What is accepted stays in the report, marked. `platforms` limits the audit to these, or with `("all",)` requires
-    every platform that the image names to be there. The limits are per image, but for `max_ratio`: the bytes that one
+    What is accepted stays in the report, marked. `platforms` limits the audit to these and requires them to be there;
+    `("all",)` requires every platform that the image names. The limits are per image, but for `max_ratio`: the bytes that one
     compressed stream may give for each byte that it takes. What lies beyond a limit is unread, so the verdict is
     incomplete, never clean.
     """

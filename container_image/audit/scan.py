@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from container_image.audit import carve
 from container_image.audit.matcher import Matcher
-from container_image.audit.needles import Run, Target, measure
+from container_image.audit.measure import Run, measure
+from container_image.audit.needles import Target
 from container_image.audit.policy import AuditPolicy
+from container_image.oci.inflate import ERRORS, Inflater, inflate_all
 
-_OUTPUT_STEP = 1 << 20
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
@@ -179,13 +180,11 @@ class StreamScanner:
     def _try(self, kind: str, position: int) -> None:
         at = position - self._base
         opening = carve.opening(kind, self._buffer, at)
-        if opening is None:
+        if opening is None or (opening.at_start and position % _TAR_BLOCK):
             return
         offset = position if self._outer_offset is None else self._outer_offset
         if opening.make is None:
-            # These magics count at the start of a file only: elsewhere, they are in a program that knows the format.
-            if kind == "zip" or position % _TAR_BLOCK == 0:
-                self._gaps.append(Gap(offset, opening.unreadable or kind))
+            self._gaps.append(Gap(offset, opening.unreadable or kind))
             return
         begin = at + opening.skip
         if not _begins_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
@@ -208,7 +207,7 @@ class _Child:
     """A stream inside another one, being inflated as its bytes go by."""
 
     def __init__(
-        self, inflater: carve.Inflater, scanner: StreamScanner, budget: Budget, offset: int, gaps: list[Gap]
+        self, inflater: Inflater, scanner: StreamScanner, budget: Budget, offset: int, gaps: list[Gap]
     ) -> None:
         self._inflater = inflater
         self._scanner = scanner
@@ -254,25 +253,7 @@ class _Child:
         self._scanner.finish()
 
 
-def inflate_all(inflater: carve.Inflater, data: bytes) -> Iterator[tuple[bytes | None, int]]:
-    """All output that `data` gives, in pieces, each with the bytes of input used; (None, 0) last on a broken stream."""
-    rest = data
-    while not inflater.eof:
-        try:
-            out, left = inflater.inflate(rest, _OUTPUT_STEP)
-        except carve.ERRORS:
-            yield None, 0
-            return
-        used = len(rest) - len(left)
-        rest = left
-        if not out and not used:
-            return
-        yield out, used
-        if not rest and len(out) < _OUTPUT_STEP:
-            return
-
-
-def _begins_stream(inflater: carve.Inflater, data: bytes) -> bool:
+def _begins_stream(inflater: Inflater, data: bytes) -> bool:
     """Whether what begins here is a stream: it ends well, or gives enough before it fails."""
     try:
         produced = 0
@@ -285,7 +266,7 @@ def _begins_stream(inflater: carve.Inflater, data: bytes) -> bool:
             rest = left
             if not rest and not out:
                 break
-    except carve.ERRORS:
+    except ERRORS:
         return False
     return inflater.eof or produced >= carve.MIN_OUTPUT
 

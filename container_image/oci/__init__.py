@@ -4,6 +4,7 @@ from container_image.oci.archive import ArchiveSource
 from container_image.oci.daemon import DaemonSource
 from container_image.oci.layout import LayoutSource
 from container_image.oci.model import Blob, Descriptor, DigestKind, Image, ImageConfig, Manifest, Source
+from container_image.oci.platforms import limit
 from container_image.oci.push import push_archive
 from container_image.oci.reference import open_image
 from container_image.oci.registry import RegistrySource
@@ -22,6 +23,7 @@ __all__ = [
     "RegistrySource",
     "RootfsSource",
     "Source",
+    "limit",
     "open_image",
     "push_archive",
 ]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
-import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 from container_image.errors import ImageNotFoundError, ImageReadError
 from container_image.oci.model import (
-    CHUNK,
     INDEX_TYPES,
     Blob,
     Descriptor,
@@ -23,9 +19,7 @@ from container_image.oci.model import (
     parse_config,
     read_document,
 )
-
-_BLOB = re.compile(r"(?:\./)?blobs/([a-z0-9]+)/([0-9a-f]{32,})$")
-_DOCUMENT_LIMIT = 1 << 26
+from container_image.oci.tape import archive_blobs, blob_digest
 
 
 class ArchiveSource:
@@ -34,6 +28,7 @@ class ArchiveSource:
     def __init__(self, reference: str, path: Path, select: str | None) -> None:
         self.reference = reference
         self._path = path
+        self._links: dict[str, str] = {}
         root, self._legacy = find_root(path, select)
         self._root = root
         self.digest = root.digest
@@ -43,11 +38,11 @@ class ArchiveSource:
 
     def blobs(self) -> Iterator[Blob]:
         with self._path.open("rb") as file:
-            yield from members(file, str(self._path))
+            yield from archive_blobs(file, str(self._path), self._links)
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
         if self._legacy is not None:
-            return _assemble_legacy(self._legacy, documents, seen)
+            return _assemble_legacy(self._legacy, self._links, documents, seen)
         return assemble(self._root, documents, seen)
 
     def __enter__(self) -> ArchiveSource:
@@ -57,44 +52,12 @@ class ArchiveSource:
         return None
 
 
-def members(file: IO[bytes], name: str) -> Iterator[Blob]:
-    """Every member of an image's archive, read as a stream.
-
-    Raises:
-        ImageReadError: the archive is truncated or is none.
-    """
-    try:
-        with tarfile.open(fileobj=file, mode="r|*", bufsize=CHUNK) as archive:
-            for member in archive:
-                if not member.isfile():
-                    continue
-                match = _BLOB.match(member.name)
-                digest = f"{match[1]}:{match[2]}" if match else None
-                content = archive.extractfile(member)
-                if content is not None:
-                    yield Blob(
-                        digest, posixpath.normpath(member.name), _pieces(content, member.size, name, member.name)
-                    )
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ImageReadError(f"{name}: truncated or not a tar archive ({error}); export the image again") from None
-
-
-def _pieces(content: IO[bytes], size: int, archive: str, name: str) -> Iterator[bytes]:
-    left = size
-    while left:
-        piece = content.read(min(CHUNK, left))
-        if not piece:
-            raise ImageReadError(f"{archive}: truncated in {name}; export the image again")
-        left -= len(piece)
-        yield piece
-
-
 def read_documents(path: Path, names: Collection[str]) -> dict[str, bytes]:
     """The members of these names; those that are not there are left out."""
     found: dict[str, bytes] = {}
     try:
         with path.open("rb") as file:
-            for blob in members(file, str(path)):
+            for blob in archive_blobs(file, str(path)):
                 if blob.name in names:
                     found[blob.name] = b"".join(blob.pieces)
                     if len(found) == len(names):
@@ -107,9 +70,9 @@ def read_documents(path: Path, names: Collection[str]) -> dict[str, bytes]:
 def is_archive(path: Path) -> bool:
     """Whether a file is a tar archive, compressed or not."""
     try:
-        with tarfile.open(path):
-            return True
-    except (tarfile.TarError, OSError, EOFError):
+        with path.open("rb") as file:
+            return next(archive_blobs(file, str(path)), None) is not None
+    except (ImageReadError, OSError):
         return False
 
 
@@ -124,6 +87,9 @@ def find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, obj
     entries = [entry for entry in _entries(documents["manifest.json"]) if _selected(entry, select)]
     if not entries:
         raise ImageNotFoundError(f"{path}: no image {select!r} in the archive")
+    if len(entries) > 1:
+        tags = ", ".join(str(tag) for entry in entries for tag in _tags(entry))
+        raise ImageNotFoundError(f"{path}: {len(entries)} images in manifest.json ({tags}); name one of them")
     config = str(entries[0].get("Config"))
     digest = "sha256:" + posixpath.basename(config).removesuffix(".json")
     return Descriptor(digest), entries[0]
@@ -137,8 +103,12 @@ def _entries(data: bytes) -> list[dict[str, object]]:
 
 
 def _selected(entry: Mapping[str, object], select: str | None) -> bool:
+    return select is None or select in _tags(entry)
+
+
+def _tags(entry: Mapping[str, object]) -> list[object]:
     tags = entry.get("RepoTags")
-    return select is None or (isinstance(tags, list) and select in tags)
+    return tags if isinstance(tags, list) else []
 
 
 def pick(descriptors: list[Descriptor], select: str | None, where: str) -> Descriptor:
@@ -164,17 +134,25 @@ def pick(descriptors: list[Descriptor], select: str | None, where: str) -> Descr
     return descriptors[0]
 
 
-def _assemble_legacy(entry: Mapping[str, object], documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
+def _assemble_legacy(
+    entry: Mapping[str, object], links: Mapping[str, str], documents: Mapping[str, bytes], seen: Collection[str]
+) -> Image:
     """An image of `docker save` before Engine 25: no manifest, layers under names instead of digests."""
-    name = posixpath.normpath(str(entry.get("Config")))
-    match = _BLOB.match(name)
-    key = f"{match[1]}:{match[2]}" if match else name
+    name = str(entry.get("Config"))
+    key = _key(name, links)
     config = parse_config(read_document(documents, key))
     paths = entry.get("Layers")
-    layers = []
-    for path in paths if isinstance(paths, list) else []:
-        found = _BLOB.match(str(path))
-        layers.append(Descriptor(f"{found[1]}:{found[2]}" if found else posixpath.normpath(str(path))))
+    layers = tuple(Descriptor(_key(str(path), links)) for path in (paths if isinstance(paths, list) else []))
     missing = tuple((layer.digest, "layer is not in the archive") for layer in layers if layer.digest not in seen)
     digest = "sha256:" + posixpath.basename(name).removesuffix(".json")
-    return Image(Descriptor(digest), (Manifest(digest, config.platform, key, config, tuple(layers)),), missing=missing)
+    return Image(Descriptor(digest), (Manifest(digest, config.platform, key, config, layers),), missing=missing)
+
+
+def _key(path: str, links: Mapping[str, str]) -> str:
+    """What a member is known by. A layer that the archive holds twice is a link to the first, and may be one to a link."""
+    path = posixpath.normpath(path)
+    for _ in links:
+        if path not in links:
+            break
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), links[path]))
+    return blob_digest(path) or path

@@ -9,7 +9,6 @@ import docker.errors
 import requests
 
 from container_image.errors import EngineError, ImageNotFoundError, ImageReadError
-from container_image.oci.archive import members
 from container_image.oci.endpoint import connect
 from container_image.oci.model import (
     CHUNK,
@@ -23,6 +22,7 @@ from container_image.oci.model import (
     parse_config,
     read_document,
 )
+from container_image.oci.tape import archive_blobs
 
 
 class DaemonSource:
@@ -51,7 +51,7 @@ class DaemonSource:
     def blobs(self) -> Iterator[Blob]:
         try:
             stream = self._client.api.get_image(self._id, chunk_size=CHUNK)
-            yield from members(io.BufferedReader(_Chunks(stream), CHUNK), f"the daemon's export of {self.digest}")
+            yield from archive_blobs(io.BufferedReader(_Chunks(stream), CHUNK), f"the daemon's export of {self.digest}")
         except docker.errors.ImageNotFound:
             raise ImageNotFoundError(f"{self.digest} was removed from the daemon while it was audited") from None
         except (docker.errors.DockerException, requests.RequestException) as error:

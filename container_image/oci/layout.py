@@ -18,6 +18,7 @@ from container_image.oci.model import (
     children,
     read_document,
 )
+from container_image.oci.tape import blob_digest
 
 
 class LayoutSource:
@@ -35,11 +36,15 @@ class LayoutSource:
         self.digest_kind: DigestKind = "index" if self._root.media_type in INDEX_TYPES else "manifest"
 
     def blobs(self) -> Iterator[Blob]:
+        names = []
         for file in sorted(self._path.rglob("*")):
+            name = file.relative_to(self._path).as_posix()
+            names.append(name)
+            if file.is_symlink():
+                names.append(str(file.readlink()))
             if file.is_file():
-                parts = file.relative_to(self._path).parts
-                digest = f"{parts[1]}:{parts[2]}" if len(parts) == 3 and parts[0] == "blobs" else None
-                yield Blob(digest, "/".join(parts), _pieces(file))
+                yield Blob(blob_digest(name), name, _pieces(file))
+        yield Blob(None, "(names in the layout)", iter(["\n".join(names).encode("utf-8", "surrogateescape")]))
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
         return assemble(self._root, documents, seen)

@@ -70,6 +70,11 @@ def _open_path(reference: str) -> Source:
 def _must_exist(path: Path) -> None:
     if not path.exists():
         raise ImageNotFoundError(f"{path}: there is no such file")
+    if not path.is_file():
+        # It is read twice: for what it holds, then for all of it.
+        raise ImageReadError(
+            f"{path}: not a regular file; save the image to one, as with `docker save -o app.tar NAME`"
+        )
     try:
         path.open("rb").close()
     except OSError as error:

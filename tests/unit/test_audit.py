@@ -165,6 +165,31 @@ def test_a_platform_that_is_not_there_is_listed_and_can_be_required(tmp_path: Pa
     assert required.verdict is Verdict.INCOMPLETE
 
 
+def test_an_audit_can_be_limited_to_platforms_that_are_then_required(tmp_path: Path) -> None:
+    builder = Builder()
+    manifests = [
+        builder.manifest([{"base": b"shared"}, {"a": b"clean"}], platform="linux/amd64"),
+        builder.manifest([{"base": b"shared"}, {"a": TOKEN.encode()}], platform="linux/arm64"),
+    ]
+    reference = builder.layout(builder.index(manifests), tmp_path)
+
+    def limited(*platforms: str) -> tuple[Verdict, tuple[str, ...], tuple[str, ...]]:
+        report = audit(reference, {"TOKEN": TOKEN}, policy=AuditPolicy(platforms=platforms))
+        return report.verdict, report.image.platforms, report.image.absent_platforms
+
+    assert limited("linux/amd64") == (Verdict.CLEAN, ("linux/amd64",), ())
+    assert limited("linux/arm64/v8") == (Verdict.LEAKED, ("linux/arm64",), ())
+    assert limited("linux/amd64", "linux/arm64") == (Verdict.LEAKED, ("linux/amd64", "linux/arm64"), ())
+    assert limited("linux/amd64", "linux/bogus") == (Verdict.INCOMPLETE, ("linux/amd64",), ("linux/bogus",))
+    assert limited("linux/amd64/v2")[0] is Verdict.INCOMPLETE
+
+
+def test_a_platform_that_is_asked_for_must_be_there_in_an_image_of_one(tmp_path: Path) -> None:
+    assert search(tmp_path, {"a": b"x"}, policy=AuditPolicy(platforms=("linux/amd64",))).verdict is Verdict.CLEAN
+    report = search(tmp_path, {"a": b"x"}, policy=AuditPolicy(platforms=("linux/bogus",)))
+    assert (report.verdict, report.image.absent_platforms) == (Verdict.INCOMPLETE, ("linux/bogus",))
+
+
 def test_a_blob_that_no_manifest_names_is_searched(tmp_path: Path) -> None:
     builder = Builder()
     root = builder.manifest([{"a": b"x"}])

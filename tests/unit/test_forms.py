@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import urllib.parse
+import xml.sax.saxutils
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,9 @@ def test_common_encoders_write_a_form(token: str) -> None:
     assert value in written
     assert value.hex().encode() in written
     assert value.hex().upper().encode() in written
+    assert html.escape(token).encode() in written
+    assert html.escape(token).replace("&#x27;", "&#39;").encode() in written
+    assert xml.sax.saxutils.escape(token).encode() in written
     assert urllib.parse.quote(token, safe="").encode() in written
     assert urllib.parse.quote(token).encode() in written
     assert urllib.parse.quote_plus(token).encode() in written
@@ -41,6 +46,13 @@ def test_common_encoders_write_a_form(token: str) -> None:
     assert token.encode("utf-16-le") in written
     assert token.encode("utf-16-be") in written
     assert value[::-1] in written
+
+
+@pytest.mark.parametrize(
+    "quotes", [("&quot;", "&#x27;"), ("&quot;", "&apos;"), ("&#34;", "&#39;"), ("&quot;", "&#039;")]
+)
+def test_every_writer_of_quotes_in_markup_writes_a_form(quotes: tuple[str, str]) -> None:
+    assert f"a&amp;b{quotes[0]}c{quotes[1]}d1234".encode() in data(b"a&b\"c'd1234")
 
 
 @given(VALUES)

@@ -74,6 +74,71 @@ def test_a_wrapped_value_is_found_whole(
     assert [hit.run.fraction for hit in hits] == [1.0]
 
 
+SPLITS = [b"\n", b"\\\n", b'"\n    "', b"'\n'", b'" +\n    "', b"\\n"]
+OWN_NOISE = [b"p'4a'Zs'9q'Xw'2e", b"ab cd ef gh ij kl mn", b'a\\b"c+dE5gH7jK9mN', b"correct horse battery staple"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    value=st.sampled_from(OWN_NOISE) | st.builds(token, st.integers(0, 2**32), st.integers(8, 200)),
+    width=st.integers(4, 20),
+    split=st.sampled_from(SPLITS),
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+)
+@example(value=OWN_NOISE[0], width=4, split=b"\n", encoding="raw")
+@example(value=OWN_NOISE[1], width=5, split=b"\n", encoding="raw")
+@example(value=token(3, 24), width=4, split=b'"\n    "', encoding="raw")
+@example(value=token(3, 24), width=6, split=b"\\\n", encoding="base64")
+def test_a_value_split_over_quoted_or_continued_lines_is_found_whole(
+    value: bytes, width: int, split: bytes, encoding: str
+) -> None:
+    data = ENCODINGS[encoding](value)
+    stream = b'key = "' + split.join(data[at : at + width] for at in range(0, len(data), width)) + b'"\n\0'
+    assert [hit.run.fraction for hit in search(value, stream)] == [1.0]
+
+
+SPELLED = {
+    "\\u": lambda value: "".join(f"\\u{byte:04x}" for byte in value).encode(),
+    "percent": lambda value: "".join(f"%{byte:02X}" for byte in value).encode(),
+    "hex(\\x)": lambda value: "".join(f"\\x{byte:02x}" for byte in value).encode(),
+    "hex(:)": lambda value: value.hex(":").encode() + b":",
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    length=st.integers(8, 100),
+    units=st.integers(2, 30),
+    encoding=st.sampled_from(sorted(SPELLED)),
+    split=st.sampled_from(SPLITS[:-1]),
+)
+def test_an_encoding_that_spells_every_byte_is_found_where_it_breaks_between_two(
+    seed: int, length: int, units: int, encoding: str, split: bytes
+) -> None:
+    value = token(seed, length)
+    data = SPELLED[encoding](value)
+    width = units * len(data) // length
+    stream = b"\0" + split.join(data[at : at + width] for at in range(0, len(data), width)) + b"\0"
+    assert [hit.run.fraction for hit in search(value, stream)] == [1.0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    length=st.integers(8, 200),
+    width=st.integers(4, 100),
+    split=st.sampled_from(["\n", "\r\n", '"\n    "', "\\\r\n\t"]),
+    codec=st.sampled_from(["utf-16-le", "utf-16-be"]),
+)
+def test_wrapped_text_of_wide_characters_is_found_whole(
+    seed: int, length: int, width: int, split: str, codec: str
+) -> None:
+    text = token(seed, length).decode()
+    stream = f"key: {split.join(text[at : at + width] for at in range(0, length, width))} end".encode(codec)
+    assert [hit.run.fraction for hit in search(text.encode(), stream)] == [1.0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), length=st.integers(24, 600), data=st.data())
 def test_half_of_a_value_is_found_wherever_it_begins(seed: int, length: int, data: st.DataObject) -> None:

@@ -1,0 +1,129 @@
+"""How much of a value's form is around a hit of a needle, line breaks, indentation and other noise aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from container_image.audit.needles import Needle, Target
+from container_image.audit.noise import Noise
+
+_FIRST_LOOK = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A verified hit: `start` to `stop` in the stream hold `fraction` of a target's form."""
+
+    target: Target
+    start: int
+    stop: int
+    fraction: float
+
+
+@lru_cache(maxsize=4096)
+def _sides(target: Target, position: int) -> tuple[bytes, bytes]:
+    data = target.form.data
+    return target.noise.squeeze(data[:position]), target.noise.squeeze(data[position:])
+
+
+def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
+    """How much of the needle's form is around `offset` in `buffer`, or None if it is less than the shortest run.
+
+    None too if all of the form is there but for one byte: that is another value which differs in one character.
+    """
+    target = needle.target
+    before, after = _sides(target, needle.position)
+    right = _common(target.noise, after, buffer, offset, forward=True)
+    left = _common(target.noise, before, buffer, offset, forward=False)
+    length = left + right
+    if length < target.least:
+        return None
+    start = offset - _extent(target.noise, left, buffer, offset, forward=False)
+    stop = offset + _extent(target.noise, right, buffer, offset, forward=True)
+    whole = len(target.squeezed)
+    if length < whole and _differs_in_one(target, buffer, start, stop, left, right, before):
+        return None
+    return Run(target, start, stop, length / whole)
+
+
+def _common(noise: Noise, expected: bytes, buffer: bytes, offset: int, *, forward: bool) -> int:
+    """How many bytes of `expected` are in `buffer` from `offset` on, or up to it.
+
+    Most hits of short needles are strays, so the first look is a short one.
+    """
+    room = len(buffer) - offset if forward else offset
+    if not expected or not room:
+        return 0
+    nearest = buffer[offset if forward else offset - 1]
+    if nearest != expected[0 if forward else -1] and nearest not in noise.members:
+        return 0
+    width = min(room, _FIRST_LOOK)
+    while True:
+        seen = noise.squeeze(_beside_offset(buffer, offset, width, forward=forward))
+        length = _common_length(expected, seen, forward=forward)
+        if length < len(seen) or length == len(expected) or width >= room:
+            return length
+        width = min(room, 4 * width)
+
+
+def _extent(noise: Noise, length: int, buffer: bytes, offset: int, *, forward: bool) -> int:
+    """The fewest bytes beside `offset` that hold `length` of a form, white space and quotes included."""
+    low, high = length, length
+    room = len(buffer) - offset if forward else offset
+    while high < room and len(noise.squeeze(_beside_offset(buffer, offset, high, forward=forward))) < length:
+        high = min(room, 2 * high + _FIRST_LOOK)
+    while low < high:
+        middle = (low + high) // 2
+        if len(noise.squeeze(_beside_offset(buffer, offset, middle, forward=forward))) < length:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _beside_offset(buffer: bytes, offset: int, width: int, *, forward: bool) -> bytes:
+    if forward:
+        return buffer[offset : offset + width]
+    start = offset - width
+    # An escape such as backslash and n is noise only as a pair.
+    if start > 0 and buffer[start - 1] == 0x5C and buffer[start] in b"nrt":
+        start -= 1
+    return buffer[start:offset]
+
+
+def _common_length(expected: bytes, seen: bytes, *, forward: bool) -> int:
+    low, high = 0, min(len(expected), len(seen))
+    if high and expected[0 if forward else -1] != seen[0 if forward else -1]:
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        equal = expected[:middle] == seen[:middle] if forward else expected[-middle:] == seen[-middle:]
+        low, high = (middle, high) if equal else (low, middle - 1)
+    return low
+
+
+def _differs_in_one(target: Target, buffer: bytes, start: int, stop: int, left: int, right: int, before: bytes) -> bool:
+    squeezed = target.squeezed
+    first, last = len(before) - left, len(before) + right
+    missing_left, missing_right = first, len(squeezed) - last
+    reach = 2 * (missing_left + missing_right) + 64
+    if missing_left and missing_right:
+        return False
+    noise = target.noise
+    if missing_right == 1:
+        near = noise.narrow(buffer[stop : stop + 4])
+        return _is_word(near[:1]) and not _is_word(near[1:2])
+    if missing_left == 1:
+        near = noise.narrow(buffer[max(0, start - 4) : start])[-2:].rjust(2)
+        return _is_word(near[1:]) and not _is_word(near[:1])
+    if missing_right:
+        seen = noise.squeeze(buffer[stop : stop + reach])
+        return len(seen) >= missing_right and seen[1:missing_right] == squeezed[last + 1 :]
+    seen = noise.squeeze(buffer[max(0, start - reach) : start])
+    return len(seen) >= missing_left and seen[len(seen) - missing_left : -1] == squeezed[: first - 1]
+
+
+def _is_word(data: bytes) -> bool:
+    """Whether a byte could belong to a value; where none could, the value was cut short, not another one."""
+    return data.isalnum() or data in (b"_", b"-")

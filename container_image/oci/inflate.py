@@ -1,0 +1,192 @@
+"""Decompression in steps of bounded size, the same for every format.
+
+gzip RFC 1952, zlib RFC 1950, zstd RFC 8878, xz and bzip2 and lz4 by their own specifications.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import lz4.frame
+import zstandard
+from isal import isal_zlib
+
+_STEP = 1 << 18
+_OUTPUT_STEP = 1 << 20
+
+
+class Inflater(Protocol):
+    """What every decompressor of the standard library looks like, as far as it is used here."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream came to its end."""
+        ...
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        """Up to `limit` bytes of output, and the input that is left; raises one of `ERRORS` on a broken stream."""
+        ...
+
+
+ERRORS: tuple[type[Exception], ...] = (
+    isal_zlib.error,  # type: ignore[assignment]  # annotated as an instance
+    zlib.error,
+    OSError,
+    EOFError,
+    lzma.LZMAError,
+    zstandard.ZstdError,
+    RuntimeError,
+    ValueError,
+)
+"""What the decompressors raise on broken input."""
+
+
+class _Deflate:
+    """gzip, zlib or raw deflate, by zlib's `wbits`."""
+
+    def __init__(self, wbits: int) -> None:
+        self._inner = isal_zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        out = self._inner.decompress(data, limit)
+        return out, self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
+
+
+class _Buffered:
+    """bzip2, xz, LZMA and lz4: decompressors that keep the input that they have not used yet."""
+
+    def __init__(self, inner: bz2.BZ2Decompressor | lzma.LZMADecompressor | lz4.frame.LZ4FrameDecompressor) -> None:
+        self._inner = inner
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inner.eof)
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        pieces = [self._inner.decompress(data, limit)]
+        size = len(pieces[0])
+        while not self._inner.eof and not self._inner.needs_input and size < limit:
+            piece = self._inner.decompress(b"", limit - size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        self.pending = not self._inner.eof and not self._inner.needs_input
+        return b"".join(pieces), bytes(self._inner.unused_data or b"") if self._inner.eof else b""
+
+
+class _Zstandard:
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj(write_size=_STEP)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+        # zstandard has no limit on output; small input steps bound it instead.
+        step = max(1, min(len(data), limit // 16, 1 << 16))
+        out = self._inner.decompress(data[:step])
+        return out, self._inner.unused_data + bytes(data[step:]) if self._inner.eof else bytes(data[step:])
+
+
+def lzma_decoder(header: bytes) -> Inflater:
+    """What inflates LZMA without a container: its header is `header`, or the first bytes of the stream when empty."""
+    inner = lzma.LZMADecompressor(lzma.FORMAT_ALONE)
+    inner.decompress(header)
+    return _Buffered(inner)
+
+
+DECODERS: dict[str, Callable[[], Inflater]] = {
+    "gzip": lambda: _Deflate(31),
+    "zlib": lambda: _Deflate(15),
+    "deflate": lambda: _Deflate(-15),
+    "xz": lambda: _Buffered(lzma.LZMADecompressor()),
+    "bzip2": lambda: _Buffered(bz2.BZ2Decompressor()),
+    "zstd": _Zstandard,
+    "lzma": lambda: lzma_decoder(b""),
+    "lz4": lambda: _Buffered(lz4.frame.LZ4FrameDecompressor()),
+}
+"""What inflates each format."""
+
+
+def inflate_all(inflater: Inflater, data: bytes) -> Iterator[tuple[bytes | None, int]]:
+    """All output that `data` gives, in pieces, each with the bytes of input used; (None, 0) last on a broken stream."""
+    rest = data
+    while not inflater.eof:
+        try:
+            out, left = inflater.inflate(rest, _OUTPUT_STEP)
+        except ERRORS:
+            yield None, 0
+            return
+        used = len(rest) - len(left)
+        rest = left
+        if not out and not used:
+            return
+        yield out, used
+        if not rest and len(out) < _OUTPUT_STEP:
+            return
+
+
+def whole_file_codec(head: bytes) -> str | None:
+    """The compression of a whole file, by its first bytes; None when it is not compressed."""
+    for kind, magic in _MAGICS:
+        if head.startswith(magic):
+            return kind
+    if _BZIP2.match(head):
+        return "bzip2"
+    # A zstd frame may be preceded by a skippable one (RFC 8878, 3.1.2), as zstd:chunked layers are.
+    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        return "zstd"
+    return None
+
+
+_MAGICS = (
+    ("gzip", b"\x1f\x8b\x08"),
+    ("zstd", b"\x28\xb5\x2f\xfd"),
+    ("xz", b"\xfd7zXZ\0"),
+)
+_BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
+
+
+class BrokenStreamError(Exception):
+    """A compressed stream that can't be inflated to its end; says whether it is corrupt or truncated."""
+
+
+def members(pieces: Iterator[bytes], kind: str) -> Iterator[bytes]:
+    """What a whole file of a format inflates to: one stream or several, one after the other, padded with zero bytes.
+
+    Raises:
+        BrokenStreamError: when all that could be inflated was given.
+    """
+    inflater: Inflater | None = DECODERS[kind]()
+    for piece in pieces:
+        data = piece
+        while data:
+            if inflater is None:
+                # Zero bytes may pad what is behind a member (RFC 1952 leaves it open; tar writers do it).
+                data = data.lstrip(b"\0")
+                if not data:
+                    break
+                inflater = DECODERS[kind]()
+            used = 0
+            for out, step in inflate_all(inflater, data):
+                if out is None:
+                    raise BrokenStreamError(f"corrupt {kind} stream")
+                used += step
+                yield out
+            data = data[used:]
+            if not inflater.eof:
+                break
+            inflater = None
+    if inflater is not None:
+        raise BrokenStreamError(f"truncated {kind} stream")
