@@ -20,13 +20,15 @@ from container_image.audit import (
     audit_source,
     with_exports,
 )
-from container_image.build import BuildEvent, BuildRequest, Run, open_run, run_build
+from container_image.build import BuildEvent, BuildRequest, Run, open_run, removal, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
 from container_image.secrets import SecretValue
+
+_CACHE_HOLDS = "cache-holds-step"
 
 OnEvent = Callable[[BuildEvent | AuditEvent], None]
 
@@ -73,6 +75,8 @@ def build_through(
             reports = [_audit(source, run, values, policy, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
+            if report.verdict is Verdict.LEAKED:
+                report = _with_removal(report, run)
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, values)
             _require_clean(report)
@@ -108,6 +112,16 @@ def _audit(
         return audit_source(opened, values, policy=policy, on_event=on_event, source=lines)
 
 
+def _with_removal(report: AuditReport, run: Run) -> AuditReport:
+    """The report with the command that removes the leaking steps from the build cache, which holds them still."""
+    steps = {finding.instruction for finding in report.findings if finding.instruction and not finding.accepted}
+    command = removal(run.client, run.request.builder, steps)
+    warning = AuditWarning(
+        code=_CACHE_HOLDS, message=f"the build cache still holds what the step made; to remove it: {command}"
+    )
+    return report.model_copy(update={"warnings": (*report.warnings, warning)})
+
+
 def _require_clean(report: AuditReport) -> None:
     if report.verdict is Verdict.LEAKED:
         leaked = [finding for finding in report.findings if not finding.accepted]
@@ -116,9 +130,8 @@ def _require_clean(report: AuditReport) -> None:
             where = "the cache to export, though not in the image; nothing was tagged or sent. Build without --cache-to, or with mode=min"
         else:
             where = "the image, which was not tagged"
-        raise SecretLeakError(
-            f"{names} stayed in {where}. The build cache still holds the step: `docker buildx prune` removes it", report
-        )
+        held = "".join(f"; {warning.message}" for warning in report.warnings if warning.code == _CACHE_HOLDS)
+        raise SecretLeakError(f"{names} stayed in {where}{held}", report)
     if report.verdict is Verdict.INCOMPLETE:
         unsearched = [
             row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted

@@ -4,6 +4,7 @@ from container_image.build.buildkit import check_build, export_cache, run_build
 from container_image.build.exports import CacheExport, Export, parse_caches, parse_outputs
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
 from container_image.build.run import Run, open_run
+from container_image.build.step_cache import removal
 
 __all__ = [
     "BuildEvent",
@@ -18,5 +19,6 @@ __all__ = [
     "open_run",
     "parse_caches",
     "parse_outputs",
+    "removal",
     "run_build",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import subprocess
 import tarfile
 from pathlib import Path
@@ -56,6 +57,24 @@ def test_a_leak_writes_nothing(busybox_image: str, tag: str, token: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
     assert not exists(tag)
     assert not left()
+
+
+def test_a_leak_names_the_cache_that_holds_the_step(busybox_image: str, token: str) -> None:
+    step = f"cp /run/secrets/TOKEN /{token[:8]}"
+
+    def held() -> list[str]:
+        told = subprocess.run(
+            ["docker", "buildx", "du", "--format", "json"], capture_output=True, check=True, text=True
+        )
+        return [line for line in told.stdout.splitlines() if step in line]
+
+    text = COPIES + f"RUN --mount=type=secret,id=TOKEN {step}\nRUN rm /{token[:8]}\n"
+    with pytest.raises(SecretLeakError, match="the build cache still holds") as caught:
+        declare(text, busybox_image, token).build()
+    (warning,) = [item for item in caught.value.report.warnings if item.code == "cache-holds-step"]
+    assert held()
+    subprocess.run(shlex.split(warning.message.partition("to remove it: ")[2]), check=True, capture_output=True)
+    assert not held()
 
 
 def test_a_leak_in_a_builder_stage_blocks_the_cache_alone(
