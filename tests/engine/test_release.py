@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from container_image import PreflightError, SecretLeakError, Verdict, audit
+from container_image import BuildEvent, PreflightError, SecretLeakError, Verdict, audit
+from container_image.build import export_cache, open_run, run_build
 from tests.engine.conftest import COPIES, declare, exists
 from tests.engine.test_cli import run
 
@@ -108,3 +109,19 @@ def test_identity_and_metadata_files_are_those_of_the_audited_image(
     metadata = json.loads((tmp_path / "metadata.json").read_text())
     assert (metadata["containerimage.digest"], metadata["image.name"]) == (listed[0]["Id"], tag)
     assert "container-image.invalid" not in (tmp_path / "metadata.json").read_text()
+
+
+def test_without_the_cache_what_is_sent_is_still_what_was_audited(
+    busybox_image: str, token: str, tmp_path: Path
+) -> None:
+    kinds: list[str] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, BuildEvent) and event.kind in ("cached", "done") and "mount=" in event.step:
+            kinds.append(event.kind)
+
+    image = declare(COPIES, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache,mode=max"])
+    with open_run(image.request(no_cache=True)) as build:
+        run_build(build, on_event=note)
+        export_cache(build, build.request.cache_to, on_event=note)
+    assert kinds == ["done", "cached"]
