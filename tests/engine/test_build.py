@@ -199,12 +199,6 @@ def test_a_secret_file_in_the_context_must_be_ignored(busybox_image: str, tmp_pa
     assert exists(tag)
 
 
-def test_an_id_that_cannot_carry_a_tag_is_refused(busybox_image: str, token: str) -> None:
-    text = COPIES + "ARG ID=TOKEN\nRUN --mount=type=secret,id=${ID} true\n"
-    with pytest.raises(PreflightError, match="can't be told apart"):
-        declare(text, busybox_image, token).build()
-
-
 def test_missing_sources_are_all_named_before_any_step(busybox_image: str) -> None:
     sources = {"A": Secret.from_env("NO_SUCH_VARIABLE_1"), "B": Secret.from_file("/no/such/file")}
     with pytest.raises(SecretSourceError, match=r"(?s)'A'.*NO_SUCH_VARIABLE_1.*'B'.*/no/such/file"):

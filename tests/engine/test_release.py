@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from container_image import PreflightError, Secret, SecretLeakError, Verdict, audit
+from container_image import BuildEvent, PreflightError, Secret, SecretLeakError, Verdict, audit
+from container_image.build import export_cache, open_run, run_build
 from tests.engine.conftest import COPIES, Left, declare, exists
 from tests.engine.test_cli import run
 
@@ -148,3 +149,19 @@ def test_an_audit_with_another_value_than_the_builds_is_incomplete(
         hashlib.sha1(token.encode()).digest(),
     ):
         assert told not in kept
+
+
+def test_without_the_cache_what_is_sent_is_still_what_was_audited(
+    busybox_image: str, token: str, tmp_path: Path
+) -> None:
+    kinds: list[str] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, BuildEvent) and event.kind in ("cached", "done") and "mount=" in event.step:
+            kinds.append(event.kind)
+
+    image = declare(COPIES, busybox_image, token, cache_to=[f"type=local,dest={tmp_path}/cache,mode=max"])
+    with open_run(image.request(no_cache=True)) as build:
+        run_build(build, on_event=note)
+        export_cache(build, build.request.cache_to, on_event=note)
+    assert kinds == ["done", "cached"]
