@@ -105,7 +105,8 @@ def _rule(pattern: str) -> str | None:
     # A pattern with a slash in it, other than at its end, is anchored at the root; any other holds everywhere.
     anchored = "/" in body
     parts = [part if part == "**" else _TOKEN.sub(_token, part) for part in body.lstrip("/").split("/")]
-    if parts == [""]:
+    if {"", ".", ".."} & set(parts):
+        # No file has such a name, and Docker would take the part away.
         return None
     if not anchored and parts != ["**"]:
         parts.insert(0, "**")

@@ -62,14 +62,12 @@ def _patterns(ignore_text: str) -> Iterator[tuple[bool, Callable[[str], bool]]]:
         text = line.strip()
         if line.startswith("#") or not text:
             continue
-        takes_back = text.startswith("!")
-        text = text[1:].strip() if takes_back else text
+        sign = "!" if text.startswith("!") else ""
+        text = text.removeprefix("!").strip()
         text = posixpath.normpath(text).lstrip("/") if text else ""
-        # The slash that was cut off hid a `!` from the reader of the file, not from the matcher.
-        if text.startswith("!") and not takes_back:
-            takes_back, text = True, text[1:]
-        if text:
-            yield takes_back, _matcher(text)
+        # The matcher reads again what the reader of the file made, sign and all: `/!a` takes back, `!../../a` does not.
+        text = posixpath.normpath(sign + text)
+        yield text.startswith("!"), _matcher(text.removeprefix("!"))
 
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
