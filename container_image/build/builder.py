@@ -47,26 +47,30 @@ def find_builder(client: Client, name: str | None) -> Builder:
     return Builder(driver, fields.get("Endpoint") or name if driver == "docker" else None)
 
 
-def check_store(client: Client, request: BuildRequest) -> None:
-    """Refuses what the engine's classic image store can't give, where that is the store it has.
+def check_store(client: Client, builder: Builder, request: BuildRequest) -> None:
+    """Refuses what the engine's classic image store can't give or take, where that is the store it has.
 
     Raises:
         PreflightError: names each.
     """
-    asked = list(_beyond_classic(request))
+    asked = list(_beyond_classic(request) if builder.has_store else _loaded(builder, request))
     if asked and _CONTAINERD not in client.call("info", "--format", "{{json .DriverStatus}}"):
-        raise PreflightError(
-            [
-                f"{what}: the engine's classic image store can't give that; write "
-                '"features": {"containerd-snapshotter": true} in its daemon.json and restart it, or choose a --builder of another driver'
-                for what in asked
-            ]
-        )
+        setting = 'write "features": {"containerd-snapshotter": true} in its daemon.json and restart it'
+        raise PreflightError([f"{what}; {setting}, or {instead}" for what, instead in asked])
 
 
-def _beyond_classic(request: BuildRequest) -> Iterator[str]:
-    yield from (f"--output type={file.type}" for file in request.exports if file.type in ("oci", "docker"))
-    yield from (f"--cache-to {cache}" for cache in request.cache_to if not cache.inline)
+def _beyond_classic(request: BuildRequest) -> Iterator[tuple[str, str]]:
+    """What the `docker` driver refuses there, and what to do instead."""
+    asked = [f"--output type={file.type}" for file in request.exports if file.type in ("oci", "docker")]
+    asked += [f"--cache-to {cache}" for cache in request.cache_to if not cache.inline]
     if len(platforms := ",".join(request.platforms).split(",")) > 1:
-        yield f"--platform {','.join(platforms)}"
-    yield from (match[1] for option in request.options if (match := _ATTESTS.fullmatch(option)))
+        asked.append(f"--platform {','.join(platforms)}")
+    asked += [match[1] for option in request.options if (match := _ATTESTS.fullmatch(option))]
+    for what in asked:
+        yield f"{what}: the engine's classic image store can't give that", "choose a --builder of another driver"
+
+
+def _loaded(builder: Builder, request: BuildRequest) -> Iterator[tuple[str, str]]:
+    """The archive that another driver gives, where the engine is to have the image."""
+    if request.tags and not request.push:
+        yield f"the driver {builder.driver}: the engine's classic image store can't load what it builds", "push it"

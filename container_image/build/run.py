@@ -72,8 +72,7 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
     builder = find_builder(client, request.builder)
     client = replace(client, context=builder.context)
     client.check_engine()
-    if builder.has_store:
-        check_store(client, request)
+    check_store(client, builder, request)
     name = secrets.token_hex(16)
     directory = _memory_directory() / f"container-image-{name}"
     files = None

@@ -6,9 +6,12 @@ import base64
 import json
 import os
 import secrets
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,3 +81,32 @@ def login(registry: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "docker" / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     return registry
+
+
+PROXY = """
+import os, socket, subprocess, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("ready", flush=True)
+while True:
+    connection, _ = listener.accept()
+    subprocess.Popen(["docker", "buildx", "dial-stdio"], stdin=connection, stdout=connection)
+    connection.close()
+"""
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Iterator[str]:
+    """A builder without a store of images: the engine's BuildKit, reached as a remote one through a socket."""
+    name = f"remote-{secrets.token_hex(4)}"
+    socket = tmp_path / "buildkit.sock"
+    proxy = subprocess.Popen([sys.executable, "-c", PROXY, socket], stdout=subprocess.PIPE)
+    assert proxy.stdout is not None
+    proxy.stdout.readline()
+    create = ["docker", "buildx", "create", "--name", name, "--driver", "remote", f"unix://{socket}"]
+    subprocess.run(create, check=True, capture_output=True)
+    yield name
+    subprocess.run(["docker", "buildx", "rm", name], check=False, capture_output=True)
+    proxy.kill()
+    proxy.wait()

@@ -6,10 +6,8 @@ import base64
 import json
 import secrets
 import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,35 +102,6 @@ def test_a_registry_that_serves_another_image_is_an_error(
 def test_a_push_without_a_name_is_refused(busybox_image: str, token: str) -> None:
     with pytest.raises(PreflightError, match="no name to push the image under"):
         declare(COPIES, busybox_image, token).build(push=True)
-
-
-PROXY = """
-import os, socket, subprocess, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
-print("ready", flush=True)
-while True:
-    connection, _ = listener.accept()
-    subprocess.Popen(["docker", "buildx", "dial-stdio"], stdin=connection, stdout=connection)
-    connection.close()
-"""
-
-
-@pytest.fixture
-def builder(tmp_path: Path) -> Iterator[str]:
-    """A builder without a store of images: the engine's BuildKit, reached as a remote one through a socket."""
-    name = f"remote-{secrets.token_hex(4)}"
-    socket = tmp_path / "buildkit.sock"
-    proxy = subprocess.Popen([sys.executable, "-c", PROXY, socket], stdout=subprocess.PIPE)
-    assert proxy.stdout is not None
-    proxy.stdout.readline()
-    create = ["docker", "buildx", "create", "--name", name, "--driver", "remote", f"unix://{socket}"]
-    subprocess.run(create, check=True, capture_output=True)
-    yield name
-    subprocess.run(["docker", "buildx", "rm", name], check=False, capture_output=True)
-    proxy.kill()
-    proxy.wait()
 
 
 def test_a_builder_without_a_store_exports_here_and_its_blobs_are_pushed(

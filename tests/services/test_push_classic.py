@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from container_image import DigestMismatchError, SecretLeakError, Verdict, audit, release
+from container_image import DigestMismatchError, PreflightError, SecretLeakError, Verdict, audit, release
 from container_image.oci import RegistrySource
 from tests.engine.conftest import COPIES, declare, lines
 from tests.services.conftest import Service
@@ -96,6 +96,15 @@ def test_after_a_leak_nothing_is_there(login: Service, name: str, busybox_image:
         declare(LEAKING, busybox_image, token).build(tags=[name], push=True)
     repository = name.removeprefix(f"{login.host}/").removesuffix(":1")
     assert ask(login, f"{repository}/tags/list")[0] == 404
+
+
+def test_an_image_from_a_builder_without_a_store_can_be_pushed_and_not_loaded(
+    login: Service, builder: str, name: str, busybox_image: str, token: str, tag: str
+) -> None:
+    with pytest.raises(PreflightError, match=r"the driver remote: .* can't load what it builds; .*, or push it"):
+        declare(COPIES, busybox_image, token).build(tags=[tag], builder=builder)
+    built = declare(COPIES, busybox_image, token).build(tags=[name], push=True, builder=builder)
+    assert audit(f"docker://{name}", {"TOKEN": token}).image.digest == built.digest
 
 
 def test_another_image_under_the_pushed_name_is_told(
