@@ -40,6 +40,10 @@ def read_stdin() -> str | Path:
         except tarfile.TarError:
             spooled.seek(0)
             return _text(spooled.read())
+        if not hasattr(tarfile, "tar_filter"):
+            raise InvalidInputError(
+                "this Python can't keep an archive in its directory: 3.10.12, 3.11.4 and newer can; unpack it, and name the directory"
+            )
         directory = temporary_directory()
         try:
             with archive:
