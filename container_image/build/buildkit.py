@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from container_image.build.alone import HOSTNAME, alone, hostname
+from container_image.build.credentials import PROXY
 from container_image.build.exports import CacheExport, join
 from container_image.build.frontend import frontend, has_no_outline, outline_arguments, predefined_arguments, unfetched
 from container_image.build.handoff import handoff
@@ -78,7 +79,7 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
     values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
     values |= {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
     values |= {identifier: request.secrets[name].reveal() for identifier, name in prepared.untagged.items()}
-    with _apart(prepared, on_event) as options, handoff(values, run.files) as given:
+    with _apart(request, prepared, on_event) as options, handoff(values, run.files) as given:
         mounts = [f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items()]
         arguments = [
             "buildx", "build", "--progress=rawjson", *mounts, *options, *_options(request), *outputs,
@@ -97,10 +98,18 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
 
 
 @contextlib.contextmanager
-def _apart(prepared: _Prepared, on_event: OnEvent | None) -> Iterator[list[str]]:
-    """Keeps a build from others where ids don't; gives the options for that."""
+def _apart(request: BuildRequest, prepared: _Prepared, on_event: OnEvent | None) -> Iterator[list[str]]:
+    """Keeps a build from others where ids don't; gives the options for that.
+
+    Proxies are no part of BuildKit's cache keys either: a step that wrote down a proxy's password would come from the
+    cache with the one before.
+    """
+    proxies = [value for name, value in request.held.items() if name.startswith(PROXY)]
+    told = [prepared.ids[name] for name in prepared.untagged.values()]
+    told += tagged_ids(build_key(), {value.name: value for value in proxies}).values()
+    options = [f"--build-arg={HOSTNAME}={hostname(told)}"] if told else []
     if not prepared.untagged:
-        yield []
+        yield options
         return
 
     def tell() -> None:
@@ -108,7 +117,7 @@ def _apart(prepared: _Prepared, on_event: OnEvent | None) -> Iterator[list[str]]
             on_event(BuildEvent("message", "", "waiting for another build with secrets that can't be told apart"))
 
     with alone(tell):
-        yield [f"--build-arg={HOSTNAME}={hostname(prepared.ids[name] for name in prepared.untagged.values())}"]
+        yield options
 
 
 def check_build(request: BuildRequest) -> list[str]:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from container_image.build.request import BuildRequest
 
 _USERINFO = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/@\s]+)@")
-_PROXY = re.compile(r"(?:https?|ftp|no|all)_proxy", re.IGNORECASE)
+PROXY = "proxy:"
+"""How the name of a proxy's password begins."""
+
+_VARIABLE = re.compile(r"(?:https?|ftp|no|all)_proxy", re.IGNORECASE)
 
 
 def credentials(request: BuildRequest) -> dict[str, SecretValue]:
@@ -32,8 +35,8 @@ def _credentials(request: BuildRequest) -> Iterator[tuple[str, bytes]]:
         yield f"registry:{host}", password.reveal()
     # The client passes the proxies of the user's configuration to every build, as build arguments.
     for name, url in {**docker_config.proxies(docker_config.user_directory(os.environ)), **request.build_args}.items():
-        if _PROXY.fullmatch(name) and (found := userinfo(url)) is not None:
-            yield f"proxy:{name}", found
+        if _VARIABLE.fullmatch(name) and (found := userinfo(url)) is not None:
+            yield f"{PROXY}{name}", found
     for name, url in {"context": str(request.context), **request.build_contexts}.items():
         if (found := userinfo(url)) is not None:
             yield name if name == "context" else f"context:{name}", found

@@ -163,10 +163,16 @@ class _Walk:
             return
         self._visited.add(descriptor.digest)
         if descriptor.digest not in self.seen:
+            subject = dict(descriptor.annotations).get(_ATTESTATION_FOR)
             if descriptor.platform and descriptor.platform != "unknown/unknown":
                 self.absent.append(descriptor.platform)
-            else:
+            elif subject is None:
                 self.missing.append((descriptor.digest, "blob is not in the image"))
+            elif subject in self.seen:
+                # A daemon that pulled an image has no attestations of it.
+                self.missing.append(
+                    (descriptor.digest, "attestation is not there; audit the image in its registry, as docker://NAME")
+                )
             return
         if descriptor.digest not in self.documents and is_content(descriptor):
             return

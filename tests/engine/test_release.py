@@ -165,3 +165,12 @@ def test_without_the_cache_what_is_sent_is_still_what_was_audited(
         run_build(build, on_event=note)
         export_cache(build, build.request.cache_to, on_event=note)
     assert kinds == ["done", "cached"]
+
+
+def test_a_changed_proxy_password_never_meets_the_cache_of_the_one_before(busybox_image: str, token: str) -> None:
+    text = COPIES + f"RUN test -n {token[:6]} && echo $http_proxy > /proxy\n"
+    for password in (token, token[::-1]):
+        proxy = {"http_proxy": f"http://ci:{password}@proxy.example.com:3128"}
+        with pytest.raises(SecretLeakError) as caught:
+            declare(text, busybox_image, "an-unrelated-token", build_args=proxy).build()
+        assert {(item.secret, item.path) for item in caught.value.report.findings} == {("proxy:http_proxy", "proxy")}

@@ -30,7 +30,7 @@ from container_image import (
     audit,
 )
 from container_image.formats import FORMATS
-from tests.images import Builder, Layer, legacy_archive
+from tests.images import Builder, Layer, digest, legacy_archive
 
 TOKEN = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 FILLER = random.Random(1).randbytes(40_000)
@@ -334,3 +334,27 @@ def test_the_json_report_reads_back(tmp_path: Path) -> None:
     report = search(tmp_path, {"a": TOKEN.encode()})
     assert AuditReport.model_validate_json(FORMATS["json"](report)) == report
     assert TOKEN not in FORMATS["json"](report) + FORMATS["text"](report) + repr(report)
+
+
+@pytest.mark.parametrize(("held", "verdict"), [(True, "incomplete"), (False, "clean")])
+def test_an_attestation_that_is_not_there_counts_with_its_platform(tmp_path: Path, held: bool, verdict: str) -> None:
+    builder = Builder()
+    here = builder.manifest([{"a": b"b"}], platform="linux/amd64")
+    elsewhere = {**here, "digest": digest(b"another"), "platform": {"os": "linux", "architecture": "arm64"}}
+    subject = here if held else elsewhere
+    attestation = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest(b"an attestation"),
+        "size": 14,
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": subject["digest"],
+        },
+    }
+    root = builder.index([here, elsewhere, attestation])
+    report = audit(builder.layout(root, tmp_path / "image"), {"T": "tok9aZ8bY7cX6dW5eV4f"})
+    assert (report.verdict.value, report.image.absent_platforms) == (verdict, ("linux/arm64",))
+    assert [item.reason.split(";")[0] for item in report.coverage.unread] == (
+        ["attestation is not there"] if held else []
+    )
