@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -277,14 +278,17 @@ def distinct(hits: list[Hit], root_of: Callable[[Target], str]) -> list[Hit]:
     The whole of a form counts before a part of one, the longer before the shorter.
     """
     kept: list[Hit] = []
+    # What is kept does not overlap, so beside each run, in their order, there are two to look at.
     spans: dict[tuple[str, tuple[str, ...], int], list[tuple[int, int]]] = {}
     ranked = sorted(hits, key=lambda hit: (hit.run.fraction < 1, hit.run.start - hit.run.stop))
     for hit in ranked:
         outer = hit.offset if hit.via else -1
         taken = spans.setdefault((root_of(hit.run.target), hit.via, outer), [])
-        if any(hit.run.start < stop and start < hit.run.stop for start, stop in taken):
+        span = (hit.run.start, hit.run.stop)
+        place = bisect(taken, span)
+        if any(start < span[1] and span[0] < stop for start, stop in taken[max(0, place - 1) : place + 1]):
             continue
-        taken.append((hit.run.start, hit.run.stop))
+        taken.insert(place, span)
         kept.append(hit)
     kept.sort(key=lambda hit: (hit.offset, hit.run.start))
     return kept
