@@ -7,8 +7,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from container_image.audit.hits import Gap, Hit
 from container_image.audit.layer import LayerIndex
-from container_image.audit.scan import Budget, Gap, Hit, StreamScanner
+from container_image.audit.scan import Budget, StreamScanner
 from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
 
 _DOCUMENT_LIMIT = 64 << 20

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from container_image.audit.advice import advise
 from container_image.audit.attribution import SourceMap
 from container_image.audit.blob import BlobScan
+from container_image.audit.hits import Hit
 from container_image.audit.hunted import Hunted, ordered
 from container_image.audit.places import Place, Places
 from container_image.audit.policy import AuditPolicy
@@ -25,7 +26,7 @@ from container_image.audit.report import (
     Verdict,
     fingerprint,
 )
-from container_image.audit.scan import Budget, Hit
+from container_image.audit.scan import Budget
 from container_image.forms import FORMS_VERSION
 from container_image.oci import Image, Source
 

@@ -10,11 +10,11 @@ from typing import cast
 
 from container_image.audit.attribution import SourceMap, Step, steps
 from container_image.audit.blob import BlobScan
+from container_image.audit.hits import Hit, distinct
 from container_image.audit.hunted import Hunted
 from container_image.audit.layer import Overlay
 from container_image.audit.redaction import Redaction
 from container_image.audit.report import State, Surface
-from container_image.audit.scan import Hit, distinct
 from container_image.oci import Image, Manifest
 
 

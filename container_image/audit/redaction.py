@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from container_image.audit.scan import Budget, Hit, StreamScanner, distinct
+from container_image.audit.hits import Hit, distinct
+from container_image.audit.scan import Budget, StreamScanner
 
 
 class Redaction:

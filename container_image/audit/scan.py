@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from container_image.audit import carve
+from container_image.audit.hits import Gap, Hit
 from container_image.audit.matcher import Matcher
 from container_image.audit.measure import Run, measure
-from container_image.audit.needles import Target
 from container_image.audit.policy import AuditPolicy
-from container_image.oci.inflate import ERRORS, Inflater, inflate_all
+from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, inflate_all
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
+# The largest block of any format, lz4's: that late a stream may turn out to be broken.
+_REOPEN = 4 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
 _HEADER_ROOM = 30 + 4096
 _TAR_MAGIC = slice(257, 262)
 _TAR_BLOCK = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A verified run. `offset` counts in the outermost stream; `via` names the containers opened on the way."""
-
-    run: Run
-    offset: int
-    via: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stream at `offset` of the outermost stream that was not read, and why."""
-
-    offset: int
-    reason: str
 
 
 @dataclass
@@ -85,7 +68,8 @@ class StreamScanner:
         self._scanned = 0
         self._pending: list[tuple[int, int]] = []
         self._openings: list[tuple[int, int]] = []
-        self._children: list[_Child] = []
+        self._child: _Child | None = None
+        self._deferred: list[tuple[int, int]] = []
         self._inside = 0
         self._latest: dict[int, Run] = {}
 
@@ -96,32 +80,44 @@ class StreamScanner:
     def finish(self) -> None:
         """The stream is over."""
         self._take(b"", final=True)
-        for child in self._children:
+        while (child := self._child) is not None:
+            self._child = None
             child.finish()
-        self._children.clear()
+            self._reopen(child)
+            self._open(final=True)
 
     def _take(self, data: bytes, *, final: bool) -> None:
-        for child in self._children:
-            child.feed(data)
-            if not child.done:
-                self._inside = max(self._inside, self._base + len(self._buffer) + len(data))
-        self._children = [child for child in self._children if not child.done]
         buffer = self._buffer + data if self._buffer else data
         if self._base == 0 and self._outer_offset is not None and not self._scanned and buffer[_TAR_MAGIC] == b"ustar":
             self._via = (*self._via, "tar")
         self._buffer = buffer
         self._search()
+        child = self._child
+        if child is not None:
+            child.feed(data)
+            if child.done:
+                self._child = None
+                self._inside = self._base + len(buffer) - len(data) + child.used_last
+                self._reopen(child)
         self._open(final=final)
         self._verify(final=final)
         keep = self._base + len(buffer)
         for waiting in (self._pending, self._openings):
             if waiting:
                 keep = min(keep, min(position for _, position in waiting))
-        drop = keep - self._matcher.context - self._base
+        drop = keep - max(self._matcher.context, _REOPEN if self._child is not None else 0) - self._base
         if drop > 0:
             self._buffer = buffer[drop:]
             self._base += drop
             self._scanned -= drop
+
+    def _reopen(self, child: _Child) -> None:
+        """What was taken for a part of a stream that then broke off may begin streams of its own."""
+        if not child.complete:
+            self._inside = child.position + 1
+            self._openings.extend(item for item in self._deferred if item[1] >= self._base)
+            self._openings.sort(key=lambda item: item[1])
+        self._deferred.clear()
 
     def _search(self) -> None:
         matcher = self._matcher
@@ -169,13 +165,15 @@ class StreamScanner:
         end = self._base + len(self._buffer)
         waiting: list[tuple[int, int]] = []
         for number, position in self._openings:
-            # What is inside a stream that is being read already comes out of that one.
-            if position < self._inside:
+            # What is inside a stream that is being read comes out of that one, unless it breaks off.
+            if self._child is not None:
+                self._deferred.append((number, position))
+            elif position < self._inside:
                 continue
-            if not final and position + _HEADER_ROOM > end:
+            elif not final and position + _HEADER_ROOM > end:
                 waiting.append((number, position))
-                continue
-            self._try(self._matcher.magics[number].kind, position)
+            else:
+                self._try(self._matcher.magics[number].kind, position)
         self._openings = waiting
 
     def _try(self, kind: str, position: int) -> None:
@@ -188,107 +186,92 @@ class StreamScanner:
             self._gaps.append(Gap(offset, opening.unreadable or kind))
             return
         begin = at + opening.skip
-        if not _begins_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+        if not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
             return
         limit = self._budget.policy.max_depth
         if len(self._via) >= limit:
             self._gaps.append(Gap(offset, f"max_depth ({limit}) reached"))
             return
         scanner = StreamScanner(self._budget, self._hits, self._gaps, via=(*self._via, kind), outer_offset=offset)
-        child = _Child(opening.make(), scanner, self._budget, offset, self._gaps)
-        rest = self._buffer[begin:]
-        child.feed(rest)
-        if not child.failed:
-            self._inside = max(self._inside, self._base + begin + (child.used if child.done else len(rest)))
+        child = _Child(opening.make(), scanner, self._budget, position, offset, self._gaps)
+        child.feed(self._buffer[begin:])
         if not child.done:
-            self._children.append(child)
+            self._child = child
+        elif child.complete:
+            self._inside = self._base + begin + child.used_last
 
 
 class _Child:
-    """A stream inside another one, being inflated as its bytes go by."""
+    """A stream inside another one, being inflated as its bytes go by.
+
+    `used_last` is how much of what it was last fed it took. It is `complete` when it came to its end or to a limit.
+    """
 
     def __init__(
-        self, inflater: Inflater, scanner: StreamScanner, budget: Budget, offset: int, gaps: list[Gap]
+        self,
+        inflater: Inflater,
+        scanner: StreamScanner,
+        budget: Budget,
+        position: int,
+        offset: int,
+        gaps: list[Gap],
     ) -> None:
         self._inflater = inflater
         self._scanner = scanner
         self._budget = budget
+        self.position = position
         self._offset = offset
         self._gaps = gaps
-        self.used = 0
+        self._used = 0
+        self.used_last = 0
         self._produced = 0
         self.done = False
-        self.failed = False
-        budget.streams += 1
+        self.complete = False
 
     def feed(self, data: bytes) -> None:
-        if self.done:
-            return
-        for out, used in inflate_all(self._inflater, data):
+        self.used_last = 0
+        for out, used in inflate_all(self._inflater, data, CAREFUL_STEP):
             if out is None:
-                self.failed = True
-                self._end(truncated=True)
+                self.finish()
                 return
-            self.used += used
+            self._used += used
+            self.used_last += used
             self._produced += len(out)
             self._budget.bytes += len(out)
             self._scanner.feed(out)
             reason = self._budget.exhausted()
-            if reason is None and self._produced > self._budget.policy.max_ratio * self.used + _RATIO_SLACK:
+            if reason is None and self._produced > self._budget.policy.max_ratio * self._used + _RATIO_SLACK:
                 reason = f"max_ratio ({self._budget.policy.max_ratio}) reached"
             if reason is not None:
                 self._gaps.append(Gap(self._offset, reason))
-                self._end(truncated=False)
+                self._end(complete=True)
                 return
         if self._inflater.eof:
-            self._end(truncated=False)
+            self._end(complete=True)
 
     def finish(self) -> None:
-        """The stream around it is over."""
-        if not self.done:
-            self._end(truncated=True)
+        """The stream breaks off, or the one around it is over."""
+        self._end(complete=False)
 
-    def _end(self, *, truncated: bool) -> None:
-        self.done = True
-        self._budget.truncated += truncated
+    def _end(self, *, complete: bool) -> None:
+        self.done, self.complete = True, complete
+        if complete or self._produced >= carve.MIN_OUTPUT:
+            self._budget.streams += 1
+            self._budget.truncated += not complete
         self._scanner.finish()
 
 
-def _begins_stream(inflater: Inflater, data: bytes) -> bool:
-    """Whether what begins here is a stream: it ends well, or gives enough before it fails."""
+def _may_be_stream(inflater: Inflater, data: bytes) -> bool:
+    """Whether a first look finds nothing wrong: a block of bzip2, zstd or lz4 gives nothing before all of it is there."""
+    produced = 0
+    rest = data
     try:
-        produced = 0
-        rest = data
         while produced < carve.MIN_OUTPUT and not inflater.eof:
             out, left = inflater.inflate(rest, carve.MIN_OUTPUT - produced)
             if not out and len(left) == len(rest):
                 break
             produced += len(out)
             rest = left
-            if not rest and not out:
-                break
     except ERRORS:
         return False
-    return inflater.eof or produced >= carve.MIN_OUTPUT
-
-
-def distinct(hits: list[Hit], root_of: Callable[[Target], str]) -> list[Hit]:
-    """The hits without those that another one explains: for one secret, overlapping runs are one occurrence.
-
-    The whole of a form counts before a part of one, the longer before the shorter.
-    """
-    kept: list[Hit] = []
-    # What is kept does not overlap, so beside each run, in their order, there are two to look at.
-    spans: dict[tuple[str, tuple[str, ...], int], list[tuple[int, int]]] = {}
-    ranked = sorted(hits, key=lambda hit: (hit.run.fraction < 1, hit.run.start - hit.run.stop))
-    for hit in ranked:
-        outer = hit.offset if hit.via else -1
-        taken = spans.setdefault((root_of(hit.run.target), hit.via, outer), [])
-        span = (hit.run.start, hit.run.stop)
-        place = bisect(taken, span)
-        if any(start < span[1] and span[0] < stop for start, stop in taken[max(0, place - 1) : place + 1]):
-            continue
-        taken.insert(place, span)
-        kept.append(hit)
-    kept.sort(key=lambda hit: (hit.offset, hit.run.start))
-    return kept
+    return True

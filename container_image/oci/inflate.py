@@ -17,7 +17,9 @@ import zstandard
 from isal import isal_zlib
 
 _STEP = 1 << 18
-_OUTPUT_STEP = 1 << 20
+_INPUT_STEP = 1 << 16
+OUTPUT_STEP = 1 << 20
+CAREFUL_STEP = 1 << 9
 
 
 class Inflater(Protocol):
@@ -72,16 +74,9 @@ class _Buffered:
         return bool(self._inner.eof)
 
     def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        pieces = [self._inner.decompress(data, limit)]
-        size = len(pieces[0])
-        while not self._inner.eof and not self._inner.needs_input and size < limit:
-            piece = self._inner.decompress(b"", limit - size)
-            if not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-        self.pending = not self._inner.eof and not self._inner.needs_input
-        return b"".join(pieces), bytes(self._inner.unused_data or b"") if self._inner.eof else b""
+        given, kept = (data, b"") if self._inner.needs_input else (b"", bytes(data))
+        out = self._inner.decompress(given, limit)
+        return out, (self._inner.unused_data or b"") + kept if self._inner.eof else kept
 
 
 class _Zstandard:
@@ -119,22 +114,35 @@ DECODERS: dict[str, Callable[[], Inflater]] = {
 """What inflates each format."""
 
 
-def inflate_all(inflater: Inflater, data: bytes) -> Iterator[tuple[bytes | None, int]]:
-    """All output that `data` gives, in pieces, each with the bytes of input used; (None, 0) last on a broken stream."""
-    rest = data
+def inflate_all(inflater: Inflater, data: bytes, step: int = OUTPUT_STEP) -> Iterator[tuple[bytes | None, int]]:
+    """All output that `data` gives, in pieces, each with the bytes of input used; (None, 0) last on a broken stream.
+
+    What a decoder had of a step in which it fails is lost: `step` is how many bytes that may be.
+    """
+    position = used = size = 0
+    pieces: list[bytes] = []
+    broken = False
     while not inflater.eof:
+        window = data[position : position + _INPUT_STEP]
         try:
-            out, left = inflater.inflate(rest, _OUTPUT_STEP)
+            out, left = inflater.inflate(window, step)
         except ERRORS:
-            yield None, 0
-            return
-        used = len(rest) - len(left)
-        rest = left
-        if not out and not used:
-            return
-        yield out, used
-        if not rest and len(out) < _OUTPUT_STEP:
-            return
+            broken = True
+            break
+        taken = len(window) - len(left)
+        if not out and not taken:
+            break
+        position += taken
+        used += taken
+        size += len(out)
+        pieces.append(out)
+        if size >= OUTPUT_STEP:
+            yield b"".join(pieces), used
+            pieces, used, size = [], 0, 0
+    if pieces:
+        yield b"".join(pieces), used
+    if broken:
+        yield None, 0
 
 
 def whole_file_codec(head: bytes) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import lzma
 import random
@@ -10,15 +12,18 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
+import lz4.frame
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container_image.audit import carve
+from container_image.audit.hits import Gap, Hit
 from container_image.audit.matcher import Matcher
 from container_image.audit.needles import targets
 from container_image.audit.policy import AuditPolicy
-from container_image.audit.scan import Budget, Gap, Hit, StreamScanner
+from container_image.audit.scan import Budget, StreamScanner
 
 TOKEN = b"tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 TEXT = b"some text " * 40 + TOKEN + b" and more" * 40
@@ -26,11 +31,12 @@ MATCHER = Matcher(targets("TOKEN", 1, TOKEN), carve.MAGICS)
 LZMA = lzma.compress(TEXT, format=lzma.FORMAT_ALONE)
 
 
-def scan(stream: bytes) -> tuple[list[Hit], list[Gap]]:
+def scan(*pieces: bytes) -> tuple[list[Hit], list[Gap]]:
     hits: list[Hit] = []
     gaps: list[Gap] = []
     scanner = StreamScanner(Budget(MATCHER, AuditPolicy()), hits, gaps)
-    scanner.feed(stream)
+    for piece in pieces:
+        scanner.feed(piece)
     scanner.finish()
     return hits, gaps
 
@@ -46,6 +52,44 @@ def lzw(data: bytes) -> bytes:
     """What `compress` writes for data without a string that comes twice: a code of nine bits for each byte."""
     bits = sum(byte << 9 * number for number, byte in enumerate(data[:200]))
     return b"\x1f\x9d\x90" + bits.to_bytes(-(-len(data[:200]) * 9 // 8), "little")
+
+
+def words(seed: int, size: int) -> bytes:
+    return bytes(random.Random(seed).choices(b"abcdefgh ", k=size))
+
+
+LONG = words(1, 200_000) + TOKEN + words(2, 200_000)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "xz": lzma.compress,
+    "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
+    "bzip2": bz2.compress,
+    "zstd": zstandard.compress,
+    "lz4": lambda data: lz4.frame.compress(data, block_size=lz4.frame.BLOCKSIZE_MAX4MB),
+}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_stream_of_any_length_is_opened(kind: str) -> None:
+    hits, _ = scan(b"x" * 999 + PACKERS[kind](LONG) + bytes(999))
+    assert (kind,) in [hit.via for hit in hits]
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("cut", [100, 700, 5_000])
+def test_what_follows_a_stream_that_breaks_off_is_opened(kind: str, cut: int) -> None:
+    broken = PACKERS[kind](words(3, 400_000))[:60_000]
+    stream = broken + gzip.compress(TEXT) + random.Random(4).randbytes(99_000)
+    hits, _ = scan(stream[: len(broken) + cut], stream[len(broken) + cut :])
+    assert [hit for hit in hits if hit.via[-1:] == ("gzip",)]
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zlib", "xz", "lzma"])
+def test_what_a_broken_stream_gives_before_it_breaks_is_searched(kind: str) -> None:
+    packed = PACKERS[kind](LONG)
+    hits, _ = scan(packed[: len(packed) * 3 // 4] + random.Random(5).randbytes(99_000))
+    assert [hit.via for hit in hits] == [(kind,)]
 
 
 @pytest.mark.parametrize("preset", range(10))

@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from container_image.audit import carve
+from container_image.audit.hits import Hit, distinct
 from container_image.audit.matcher import Matcher
 from container_image.audit.needles import targets
 from container_image.audit.policy import AuditPolicy
-from container_image.audit.scan import Budget, Hit, StreamScanner, distinct
+from container_image.audit.scan import Budget, StreamScanner
 
 ALPHABET = string.ascii_letters + string.digits + "/+_-"
 
