@@ -43,7 +43,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
         yield f"not searched for, as public: {', '.join(public)}"
     if report.image.absent_platforms:
         yield ""
-        yield f"not in the daemon, not read: {', '.join(report.image.absent_platforms)}"
+        yield f"not there, not read: {', '.join(report.image.absent_platforms)}"
     for warning in report.warnings:
         yield ""
         yield f"warning: {warning.message}"
