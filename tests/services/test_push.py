@@ -89,6 +89,43 @@ def test_declared_registries_log_a_build_in_and_its_password_is_searched_for(
     ContainerImage.from_dockerfile_str(f"FROM {name}\nLABEL a=b\n", registries=registries).build(pull=True)
 
 
+def test_the_users_docker_configuration_survives_declared_registries(
+    registry: Service, repository: str, busybox_image: str, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, password = tmp_path / "docker", secrets.token_hex(20)
+    user.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(user))
+    auth = base64.b64encode(f"tester:{registry.token}".encode()).decode()
+    proxies = {"default": {"httpProxy": "http://proxy.example.com:3128"}}
+    (user / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": auth}}, "proxies": proxies}))
+    subprocess.run(["docker", "context", "create", "mine"], check=True, capture_output=True)
+    plugin = user / "cli-plugins" / "docker-mine"
+    plugin.parent.mkdir()
+    plugin.write_text("#!/bin/sh\n")
+    seen: set[str] = set()
+
+    def look(_event: object) -> None:
+        """Where the build may have written: nowhere is the password, and what is the user's is there too."""
+        for directory in Path("/dev/shm").glob("container-image-*/docker"):
+            seen.update(path.name for path in directory.iterdir())
+        places = [str(user), *map(str, Path("/dev/shm").glob("container-image-*")), *map(str, tmp_path.iterdir())]
+        for text in (password, base64.b64encode(f"me:{password}".encode()).decode()):
+            assert subprocess.run(["grep", "-rlsF", text, *places], capture_output=True, check=False).stdout == b""
+
+    name = f"{registry.host}/{repository}:1"
+    image = declare(
+        COPIES + "RUN echo $http_proxy > /proxy\n", busybox_image, token,
+        registries={"other.example.com": {"username": "me", "password": password}},
+    )  # fmt: skip
+    # An existing login, a context as a builder and a proxy: all of them as without the declared registry.
+    built = image.build(tags=[name], push=True, builder="mine", on_event=look)
+    assert ask(registry, f"{repository}/manifests/1")[2] == built.digest
+    shown = subprocess.run(["docker", "run", "--rm", name, "cat", "/proxy"], capture_output=True, check=True)
+    assert shown.stdout == b"http://proxy.example.com:3128\n"
+    assert {"config.json", "contexts", "cli-plugins"} <= seen
+    subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
 def test_a_registry_that_serves_another_image_is_an_error(
     login: Service, repository: str, busybox_image: str, token: str
 ) -> None:
