@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from container_image.build.client import Client
 from container_image.build.leftovers import group_lives
@@ -31,7 +32,8 @@ def process(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Starts the command; it ends with the context."""
     command = client.command(*arguments)
-    if sys.platform == "linux" and sys.executable:
+    # In a program that has Python inside (a frozen one, a web server), this is that program.
+    if sys.platform == "linux" and Path(sys.executable or "").name.startswith(("python", "pypy")):
         command = [sys.executable, "-ISc", _GUARD, str(os.getpid()), *command]
     started = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
