@@ -12,7 +12,8 @@ from container_image.audit.layer import LayerIndex
 from container_image.audit.scan import Budget, StreamScanner
 from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
 
-_DOCUMENT_LIMIT = 64 << 20
+# A document's objects take up to thirty times the room of its bytes; a longer one is searched as bytes alone.
+_DOCUMENT_LIMIT = 8 << 20
 _HEAD = 512
 # Between two strings of a document: no value holds it, so that no run goes from one string into the next.
 _SEPARATOR = b"\n\0\0\n"
@@ -23,7 +24,8 @@ class BlobScan:
     """What was seen in one blob.
 
     `index` is there for a tar archive (a layer), `document` for JSON. `broken` says why the blob could not be read to
-    its end, in which case what came before was searched all the same.
+    its end, in which case what came before was searched all the same. The offsets of `shipped` count in the blob before
+    it is decompressed, those of `hits` and `gaps` in what is inside.
     """
 
     key: str
@@ -33,6 +35,7 @@ class BlobScan:
     hits: list[Hit] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     strings: list[tuple[str, Hit]] = field(default_factory=list)
+    shipped: list[Hit] = field(default_factory=list)
     broken: str | None = None
 
 
@@ -57,7 +60,7 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
                 break
     else:
         # The compressed bytes are searched too: a gzip header may hold a name and a comment, a frame may be skipped.
-        shipped = StreamScanner(budget, seen.hits, [], carved=False)
+        shipped = StreamScanner(budget, seen.shipped, [], carved=False)
         compressed = _searched(_chain(head, pieces), shipped)
         try:
             for piece in members(compressed, compression):

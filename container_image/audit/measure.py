@@ -9,6 +9,7 @@ from container_image.audit.needles import Needle, Target
 from container_image.audit.noise import Noise
 
 _FIRST_LOOK = 24
+_PERIOD = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ def _sides(target: Target, position: int) -> tuple[bytes, bytes]:
 def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
     """How much of the needle's form is around `offset` in `buffer`, or None if it is less than the shortest run.
 
-    None too if all of the form is there but for one byte: that is another value which differs in one character.
+    None too if all of the form is there but for one byte: that is another value which differs in one character; and if
+    the part that is there is padding, as half of a value may be.
     """
     target = needle.target
     before, after = _sides(target, needle.position)
@@ -42,9 +44,18 @@ def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
     start = offset - _extent(target.noise, left, buffer, offset, forward=False)
     stop = offset + _extent(target.noise, right, buffer, offset, forward=True)
     whole = len(target.squeezed)
-    if length < whole and _differs_in_one(target, buffer, start, stop, left, right, before):
-        return None
+    if length < whole:
+        place = len(before)
+        if _is_padding(target.squeezed[place - left : place + right]):
+            return None
+        if _differs_in_one(target, buffer, start, stop, left, right, before):
+            return None
     return Run(target, start, stop, length / whole)
+
+
+def _is_padding(data: bytes) -> bool:
+    """Whether a few bytes are all there is, over and over: zeros, a rule, filling, in any of their forms."""
+    return any(data.startswith(data[period:]) for period in range(1, min(_PERIOD, len(data) // 2) + 1))
 
 
 def _common(noise: Noise, expected: bytes, buffer: bytes, offset: int, *, forward: bool) -> int:

@@ -84,7 +84,8 @@ def targets(secret: str, version: int, value: bytes, *, whole_only: bool = False
         source = len(form.data) / form.expansion
         share = 1.0 if whole_only else min(1.0, max(MIN_RUN, ceil(source / 2)) / source)
         if squeezed:
-            run = ceil(share * len(form.data))
+            # Rounded first: 122 / 243 * 243 is a little more than 122.
+            run = ceil(round(share * len(form.data), 6))
             least = len(squeezed) if share == 1.0 else run - _most_noise(noise, form.data, run)
             found.append(Target(secret, version, form, noise, squeezed, least))
     return found

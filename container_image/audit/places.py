@@ -113,6 +113,10 @@ class Places:
                 if root_of(hit.run.target) not in told:
                     yield Place(role.surface, platform, digest, None, None, None, None), hit
             return
+        found = {root_of(hit.run.target) for hit in scan.hits}
+        for hit in distinct([hit for hit in scan.shipped if root_of(hit.run.target) not in found], root_of):
+            # Its offset counts in the compressed bytes, which no path belongs to.
+            yield Place(role.surface, platform, digest, role.layer, None, None, None), hit
         for hit in distinct([*scan.hits, *self._split_names(scan)], root_of):
             path = None if scan.index is None else scan.index.path_at(hit.offset)
             state: State | None = None

@@ -264,7 +264,7 @@ class _Child:
 def _may_be_stream(inflater: Inflater, data: bytes) -> bool:
     """Whether a first look finds nothing wrong: a block of bzip2, zstd or lz4 gives nothing before all of it is there."""
     produced = 0
-    rest = data
+    rest: bytes | memoryview = data
     try:
         while produced < carve.MIN_OUTPUT and not inflater.eof:
             out, left = inflater.inflate(rest, carve.MIN_OUTPUT - produced)

@@ -17,6 +17,7 @@ import zstandard
 from isal import isal_zlib
 
 _STEP = 1 << 18
+_ZSTD_STEP = 1 << 10
 _INPUT_STEP = 1 << 16
 OUTPUT_STEP = 1 << 20
 CAREFUL_STEP = 1 << 9
@@ -30,7 +31,7 @@ class Inflater(Protocol):
         """Whether the stream came to its end."""
         ...
 
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes | memoryview]:
         """Up to `limit` bytes of output, and the input that is left; raises one of `ERRORS` on a broken stream."""
         ...
 
@@ -87,11 +88,12 @@ class _Zstandard:
     def eof(self) -> bool:
         return self._inner.eof
 
-    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes]:
-        # zstandard has no limit on output; small input steps bound it instead.
-        step = max(1, min(len(data), limit // 16, 1 << 16))
+    def inflate(self, data: bytes | memoryview, limit: int) -> tuple[bytes, bytes | memoryview]:
+        # zstandard has no limit on output, and four bytes may give 128 KiB of it: small steps of input bound it.
+        step = min(len(data), limit, _ZSTD_STEP)
         out = self._inner.decompress(data[:step])
-        return out, self._inner.unused_data + bytes(data[step:]) if self._inner.eof else bytes(data[step:])
+        rest = memoryview(data)[step:]
+        return out, self._inner.unused_data + bytes(rest) if self._inner.eof else rest
 
 
 def lzma_decoder(header: bytes) -> Inflater:

@@ -186,9 +186,10 @@ class _Walk:
             else:
                 for child in parts:
                     self.visit(child)
-        elif "layers" in document:
+        # A document may claim to be both; then each reader takes it for the one that it expects.
+        if "layers" in document:
             self._manifest(descriptor, document)
-        else:
+        if not document.keys() & {"manifests", "layers"}:
             self.missing.append((descriptor.digest, "neither an index nor a manifest"))
 
     def _manifest(self, descriptor: Descriptor, document: dict[str, object]) -> None:
@@ -210,6 +211,8 @@ class _Walk:
     def _add(self, manifest: Manifest, configs: list[Descriptor]) -> None:
         for part in (*configs, *manifest.layers):
             if part.digest in self.seen:
+                if part.media_type.endswith("+encrypted"):
+                    self.missing.append((part.digest, "encrypted layer"))
                 continue
             if part.urls:
                 self.foreign.append((part.digest, "foreign layer, kept elsewhere"))

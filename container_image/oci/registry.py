@@ -11,6 +11,7 @@ from typing import IO
 import docker.auth
 import requests
 from docker.errors import DockerException
+from urllib3.exceptions import HTTPError
 
 from container_image.errors import ImageNotFoundError, ImageReadError, UnknownReferenceError
 from container_image.oci.model import (
@@ -158,7 +159,7 @@ class RegistrySource:
         if "manifests" in document:
             for child in children(document):
                 yield from self._manifest(child, done)
-        elif "layers" in document:
+        if "layers" in document:
             layers = document["layers"]
             parts = [document.get("config"), *(layers if isinstance(layers, list) else [])]
             for part in map(to_descriptor, parts):
@@ -216,7 +217,7 @@ def _pieces(response: requests.Response, digest: str) -> Iterator[bytes]:
     try:
         while piece := response.raw.read(CHUNK, decode_content=False):
             yield piece
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
         raise ImageReadError(f"{digest}: the download broke off: {type(error).__name__}; try again") from None
     finally:
         response.close()

@@ -358,3 +358,64 @@ def test_an_attestation_that_is_not_there_counts_with_its_platform(tmp_path: Pat
     assert [item.reason.split(";")[0] for item in report.coverage.unread] == (
         ["attestation is not there"] if held else []
     )
+
+
+def test_a_document_that_is_an_index_and_a_manifest_is_read_as_both(tmp_path: Path) -> None:
+    builder = Builder()
+    image = builder.manifest([{"etc/token": b"tok9aZ8bY7cX6dW5eV4f"}])
+    both = {**json.loads(builder.blobs[image["digest"]]), "manifests": []}
+    root = builder.add(json.dumps(both).encode(), "application/vnd.oci.image.manifest.v1+json")
+    report = audit(builder.layout(root, tmp_path / "image"), {"T": "tok9aZ8bY7cX6dW5eV4f"})
+    assert [(item.surface, item.path) for item in report.findings] == [("layer", "etc/token")]
+
+
+def test_an_encrypted_layer_is_unread(tmp_path: Path) -> None:
+    builder = Builder()
+    image = builder.manifest([{"a": b"b"}])
+    sealed = json.loads(builder.blobs[image["digest"]])
+    sealed["layers"][0]["mediaType"] += "+encrypted"
+    root = builder.add(json.dumps(sealed).encode(), "application/vnd.oci.image.manifest.v1+json")
+    report = audit(builder.layout(root, tmp_path / "image"), {"T": "tok9aZ8bY7cX6dW5eV4f"})
+    assert (report.verdict.value, [item.reason for item in report.coverage.unread]) == (
+        "incomplete",
+        ["encrypted layer"],
+    )
+
+
+def test_half_of_a_value_of_any_length_is_found(tmp_path: Path) -> None:
+    value = random.Random(59).randbytes(243).hex().encode()[:243]
+    for start in (0, 60, 121):
+        builder = Builder()
+        root = builder.manifest([{"half": b"-" * 50 + value[start : start + 122] + b"-" * 50}])
+        report = audit(builder.layout(root, tmp_path / str(start)), {"T": value})
+        assert [(item.path, item.match) for item in report.findings] == [("half", "partial")]
+
+
+def test_a_hit_in_the_compressed_bytes_of_a_layer_is_in_no_file(tmp_path: Path) -> None:
+    builder = Builder()
+    root = builder.manifest([{"a": b"b" * 4000}])
+    manifest = json.loads(builder.blobs[root["digest"]])
+    layer = manifest["layers"][0]["digest"]
+    # A gzip header may hold a name (RFC 1952, FNAME).
+    data = builder.blobs.pop(layer)
+    named = data[:3] + b"\x08" + data[4:10] + b"tok9aZ8bY7cX6dW5eV4f\0" + data[10:]
+    assert gzip.decompress(named) == gzip.decompress(data)
+    manifest["layers"] = [builder.add(named, "application/vnd.oci.image.layer.v1.tar+gzip")]
+    root = builder.add(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
+    report = audit(builder.layout(root, tmp_path / "image"), {"T": "tok9aZ8bY7cX6dW5eV4f"})
+    assert [(item.surface, item.layer, item.path) for item in report.findings] == [("layer", 0, None)]
+
+
+def test_padding_is_no_part_of_a_value(tmp_path: Path) -> None:
+    builder = Builder()
+    root = builder.manifest([{"zeros": b"0" * 10_000, "rule": b"-=" * 5_000}])
+    padded = "tok9aZ8bY7cX" + "0" * 40
+    ruled = "tok9aZ8bY7cX" + "-=" * 20
+    report = audit(builder.layout(root, tmp_path / "image"), {"P": padded, "R": ruled})
+    assert report.verdict is Verdict.CLEAN
+    root = builder.manifest([{"p": padded.encode(), "r": ruled.encode()}])
+    report = audit(builder.layout(root, tmp_path / "other"), {"P": padded, "R": ruled})
+    assert {(item.secret, item.path, item.match) for item in report.findings} == {
+        ("P", "p", "full"),
+        ("R", "r", "full"),
+    }
