@@ -137,7 +137,9 @@ def _line_ends(target: Target, widest: int, run: int, breaks: set[int]) -> Itera
     every byte is expected to break between two of them.
     """
     data, noise, spelled = target.form.data, target.noise, target.form.expansion > _SPELLED_EXPANSION
-    length = LINE_END * (2 if noise.wide else 1)
+    # A form of 10 digits may be cut behind the third: neither side holds a block, nor the first one four bytes.
+    short = len(data) < BLOCK + LINE_END
+    length = (LINE_END - short) * (2 if noise.wide else 1)
     if spelled:
         length = 2 * ceil(target.form.expansion)
     span = widest + length

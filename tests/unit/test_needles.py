@@ -90,6 +90,7 @@ OWN_NOISE = [b"p'4a'Zs'9q'Xw'2e", b"ab cd ef gh ij kl mn", b'a\\b"c+dE5gH7jK9mN'
 @example(value=OWN_NOISE[1], width=5, split=b"\n", encoding="raw")
 @example(value=token(3, 24), width=4, split=b'"\n    "', encoding="raw")
 @example(value=token(3, 24), width=6, split=b"\\\n", encoding="base64")
+@example(value=token(0, 8), width=10, split=b"\n", encoding="base64 of user:token")
 def test_a_value_split_over_quoted_or_continued_lines_is_found_whole(
     value: bytes, width: int, split: bytes, encoding: str
 ) -> None:
