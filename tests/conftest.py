@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On every change the same examples; new ones wherever the tests are run by hand.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 BASE = "container-image-base:bookworm"
 BUSYBOX = "container-image-busybox:test"
