@@ -18,8 +18,6 @@ from pydantic import BaseModel, ConfigDict
 
 from container_image.audit.policy import AuditPolicy
 
-SCHEMA_VERSION = 1
-
 Surface = Literal["layer", "config", "history", "manifest", "attestation", "metadata", "cache"]
 State = Literal["visible", "deleted", "overwritten"]
 Unsearched = Literal["too short", "low entropy", "declared public", "public by key"]

@@ -28,7 +28,8 @@ _CHOOSES = (
     "BUILDX_CONFIG", "BUILDX_BUILDER",
 )  # fmt: skip
 _PATIENCE = 10.0
-_SETTLE = 0.5
+SETTLE = 0.5
+"""Seconds in which the engine writes the record of a build that was cancelled: removed before that, it breaks the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _outlive(group: int) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and group_lives(group):
         time.sleep(0.05)
-    time.sleep(_SETTLE)
+    time.sleep(SETTLE)
 
 
 def group_lives(group: int) -> bool:

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from container_image.build.client import Client
-from container_image.build.leftovers import group_lives
+from container_image.build.leftovers import SETTLE, group_lives
 
 _GRACE = 5.0
-_SETTLE = 0.5
 # Started by a process that is killed, a build would go on by itself: the kernel interrupts it then (prctl(2),
 # PR_SET_PDEATHSIG), unless its parent was gone before it could ask for that.
 _GUARD = """\
@@ -54,8 +53,7 @@ def _stop(started: subprocess.Popen[bytes]) -> None:
             deadline = time.monotonic() + _GRACE
             while time.monotonic() < deadline and (started.poll() is None or group_lives(started.pid)):
                 time.sleep(0.05)
-        # The engine writes the record of a cancelled build now; removing it before that breaks the engine's list.
-        time.sleep(_SETTLE)
+        time.sleep(SETTLE)
     started.wait()
     if started.stderr is not None:
         started.stderr.close()
