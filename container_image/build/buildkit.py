@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from container_image.build.alone import HOSTNAME, alone, hostname
+from container_image.build.ask import ask
 from container_image.build.credentials import PROXY
 from container_image.build.exports import CacheExport, join
 from container_image.build.frontend import frontend, has_no_outline, outline_arguments, predefined_arguments, unfetched
@@ -223,19 +223,8 @@ def _without_cache(
 
 def _call(run: Run, prepared: _Prepared, what: str, options: Sequence[str] = ()) -> dict[str, object]:
     request = run.request
-    # No step runs, but BuildKit may need these to fetch the context.
-    reserved = {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
-    with handoff(reserved, run.files) as given:
-        mounts = [f"--secret=id={name},src={path}" for name, path in given.paths.items()]
-        arguments = run.client.command(
-            "buildx", "build", "--progress=rawjson", f"--call={what},format=json", *mounts, *options,
-            *_options(request),
-            f"--file={run.dockerfile}", str(request.context),
-        )  # fmt: skip
-        done = subprocess.run(
-            arguments, capture_output=True, env=dict(run.client.environment), check=False, stdin=subprocess.DEVNULL,
-            pass_fds=(*given.descriptors, *run.client.descriptors), start_new_session=True,
-        )  # fmt: skip
+    arguments = [*options, *_options(request), f"--file={run.dockerfile}", str(request.context)]
+    done = ask(run.client, what, arguments, request.secrets, run.files)
     try:
         found = json.loads(done.stdout)
     except ValueError:

@@ -9,16 +9,14 @@ import base64
 import json
 import re
 import secrets
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+from container_image.build.ask import ask
 from container_image.build.client import Client
-from container_image.build.handoff import handoff
 from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildRequest
-from container_image.build.tagging import RESERVED
 from container_image.errors import InvalidInputError
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -71,20 +69,11 @@ def with_dockerfile(request: BuildRequest, client: Client, files: Path | None) -
 
 def _ask(request: BuildRequest, client: Client, files: Path | None, name: str) -> str | Progress:
     """The Dockerfile of that name, or what BuildKit said instead."""
-    reserved = {key: value.reveal() for key, value in request.secrets.items() if RESERVED.fullmatch(key)}
-    with handoff(reserved, files) as given:
-        arguments = [f"--secret=id={key},src={path}" for key, path in given.paths.items()]
-        arguments += [f"--ssh={value}" for value in request.ssh]
-        arguments += [f"--build-arg={key}={value}" for key, value in request.build_args.items()]
-        arguments += [f"--builder={request.builder}"] if request.builder else []
-        done = subprocess.run(
-            client.command(
-                "buildx", "build", "--progress=rawjson", "--call=targets,format=json", *arguments,
-                f"--file={name}", str(request.context),
-            ),
-            capture_output=True, env=dict(client.environment), check=False, stdin=subprocess.DEVNULL,
-            pass_fds=(*given.descriptors, *client.descriptors),
-        )  # fmt: skip
+    arguments = [f"--ssh={value}" for value in request.ssh]
+    arguments += [f"--build-arg={key}={value}" for key, value in request.build_args.items()]
+    arguments += [f"--builder={request.builder}"] if request.builder else []
+    arguments += [f"--file={name}", str(request.context)]
+    done = ask(client, "targets", arguments, request.secrets, files)
     try:
         data = base64.b64decode(json.loads(done.stdout)["sources"][0])
     except (ValueError, LookupError, TypeError):
