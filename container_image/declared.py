@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import threading
 from pathlib import Path
 
 _PACKAGE = str(Path(__file__).parent)
+
+# CPython before 3.11.8 and 3.12.2 counts a parse's depth per interpreter, not per thread (its gh-106905): of two
+# parses at once from different depths, one ends in a SystemError about the count, though nothing is wrong with it.
+_PARSING = threading.Lock()
 
 
 def caller() -> str | None:
@@ -25,8 +30,9 @@ def literal_offset(file: str, text: str) -> int | None:
     """How many lines of `file` come before the first line of the literal `text`; None unless it is there once."""
     try:
         source = Path(file).read_text(encoding="utf-8")
-        tree = ast.parse(source)
-    except (OSError, SyntaxError, ValueError):
+        with _PARSING:
+            tree = ast.parse(source)
+    except (OSError, SyntaxError, ValueError, RecursionError, SystemError):  # the last: someone else was parsing
         return None
     lines = source.splitlines()
     places = [
