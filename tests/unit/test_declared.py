@@ -37,7 +37,8 @@ def test_threads_that_declare_at_once_each_find_the_line(tmp_path: Path) -> None
 
     def declare(depth: int) -> None:
         if depth:
-            return declare(depth - 1)
+            declare(depth - 1)
+            return
         for _ in range(5):
             found.append(literal_offset(str(source), "\nFROM base\n"))
 
