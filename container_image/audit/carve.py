@@ -6,11 +6,13 @@ RFC 1952, zlib RFC 1950, zip APPNOTE 4.3.7, zstd RFC 8878, xz and bzip2 and lz4 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from container_image.audit import headers
 from container_image.audit.matcher import Magic
+from container_image.audit.spelled import SPELLINGS, Decoder, Digits, Spelled, digits_at, is_spelled
 from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
 
 MIN_OUTPUT = 256
@@ -22,7 +24,7 @@ class Opening:
     """A place where a stream begins: `skip` bytes of header before what `make()` inflates.
 
     `unreadable` says why nothing here can inflate it; then `make` is None. `at_start` is true for what counts at the
-    start of a file only: elsewhere, it is in a program that knows the format.
+    start of a file only: elsewhere, it is in a program that knows the format. For text, `decode()` is there instead.
     """
 
     kind: str
@@ -30,6 +32,7 @@ class Opening:
     make: Callable[[], Inflater] | None
     unreadable: str | None = None
     at_start: bool = False
+    decode: Callable[[], Decoder] | None = None
 
 
 def _zlib_magics() -> list[Magic]:
@@ -134,7 +137,7 @@ def _one_of(values: list[int]) -> bytes:
     return b"[" + b"".join(b"\\x%02x" % value for value in values) + b"]"
 
 
-MAGICS: tuple[Magic, ...] = (
+_STREAMS: tuple[Magic, ...] = (
     Magic("gzip", rb"\x1f\x8b\x08[\x00-\x1f]", 4),
     Magic("zip", rb"PK\x03\x04", 4),
     Magic("xz", rb"\xfd7zXZ\x00", 6),
@@ -149,10 +152,27 @@ MAGICS: tuple[Magic, ...] = (
     Magic("lzip", rb"LZIP\x01[\x0c-\xfd]", 6),
     *_zlib_magics(),
 )
+MAGICS = (
+    *_STREAMS,
+    *(Magic(item.kind, item.begins, item.length, spelling=item) for item in SPELLINGS),
+)
+DIGITS = Magic("base64", b"", 0)
+"""What runs of base64 and hexadecimal digits go by; they are not found by a magic."""
+TEXT_KINDS = frozenset({DIGITS.kind, *(item.kind for item in SPELLINGS)})
+"""What `via` calls text that was decoded."""
+
+_BEGINS_STREAM = re.compile(b"|".join(magic.pattern for magic in _STREAMS), re.DOTALL)
 
 
-def opening(kind: str, data: bytes, offset: int) -> Opening | None:
+def opening(magic: Magic, data: bytes, offset: int) -> Opening | None:
     """What begins at `offset` of `data`, or None where it is a stray magic by its header alone."""
+    kind = magic.kind
+    if magic is DIGITS:
+        return _digits(data, offset)
+    if (spelling := magic.spelling) is not None:
+        if not is_spelled(spelling, data, offset):
+            return None
+        return Opening(kind, 0, None, decode=lambda: Spelled(spelling))
     if kind == "zlib":
         return Opening(kind, 0, DECODERS["zlib"]) if _zlib_may_begin(data, offset) else None
     if kind == "zip":
@@ -167,6 +187,14 @@ def opening(kind: str, data: bytes, offset: int) -> Opening | None:
     if kind == "lzma":
         return Opening(kind, 0, DECODERS[kind], at_start=not headers.lzma_is_certain(data, offset))
     return Opening(kind, 0, DECODERS[kind])
+
+
+def _digits(data: bytes, offset: int) -> Opening | None:
+    found = digits_at(data, offset, lambda head: _BEGINS_STREAM.match(head) is not None)
+    if found is None:
+        return None
+    kind, skip = found
+    return Opening(kind, skip, None, decode=lambda: Digits(kind))
 
 
 _ZIP_HEADER = 30
