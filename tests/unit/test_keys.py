@@ -327,6 +327,89 @@ def test_a_bundle_with_its_comments_is_public_and_one_with_a_key_or_a_password_i
         assert any(row.searched for row in report.secrets if row.name != "tls")
 
 
+def service_account(key: Key) -> dict[str, str]:
+    return {
+        "type": "service_account",
+        "project_id": "my-project-123456",
+        "private_key_id": "0f3b9c1e7a5d2468ace013579bdf0246e8ca1357",
+        "private_key": written(key, Encoding.PEM, PrivateFormat.PKCS8).decode(),
+        "client_email": "builder-7@my-project-123456.iam.gserviceaccount.com",
+        "client_id": "104857600123456789012",
+        "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+        "token_uri": "https://oauth2.googleapis.com/token",
+        "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+        "client_x509_cert_url": "https://www.googleapis.com/robot/v1/metadata/x509/builder-7%40my-project-123456.iam",
+        "universe_domain": "googleapis.com",
+    }
+
+
+def test_what_is_public_in_a_file_of_credentials_is_no_leak(tmp_path: Path) -> None:
+    account = service_account(make("rsa"))
+    ca = certificate(make("p256")).public_bytes(Encoding.PEM)
+    kubeconfig = {
+        "apiVersion": "v1",
+        "clusters": [{"cluster": {"certificate-authority-data": base64.b64encode(ca).decode(), "server": "https://k.example.com:6443"}}],
+        "users": [{"user": {"client-certificate-data": base64.b64encode(public(make("rsa"))["certificate"]).decode(), "token": "tok9aZ8bY7cX6dW5eV4f"}}],
+    }  # fmt: skip
+    given_secrets = {
+        "gcp": json.dumps(account, indent=2),
+        "netrc": "machine api.example.com\nlogin jane.doe1984@example.com\npassword Uvw3xY2zA1bC4dE5fG6h\n",
+        "kubeconfig": json.dumps(kubeconfig),
+        "ca": ca,
+    }
+    base = {
+        "sdk/auth.json": json.dumps({**account, "private_key": containers(make("rsa", 1))["PKCS#8 PEM"].decode()}).encode(),
+        "sdk/discovery.py": "".join(f"{name} = {account[name]!r}\n" for name in account if name != "private_key").encode(),
+        "usr/share/doc/netrc": b"machine api.example.com login jane.doe1984@example.com password secret\nmachine\nlogin\n",
+        "etc/ssl/certs/all.crt": ca + public(make("rsa"))["certificate"] + public(make("rsa"))["PEM"],
+        "etc/kubernetes/ca": base64.b64encode(ca) + base64.b64encode(public(make("rsa"))["certificate"]),
+        "etc/services": b"k.example.com 6443\n",
+    }  # fmt: skip
+    builder = Builder()
+    report = audit(builder.layout(builder.manifest([base]), tmp_path / "clean"), given_secrets)
+    assert (report.verdict, report.findings) == (Verdict.CLEAN, ())
+    reasons = {row.name: row.reason for row in report.secrets}
+    assert {name for name, reason in reasons.items() if reason is None} == {
+        "gcp", "gcp:private_key", "gcp:private_key.RSA d", "gcp:private_key.RSA p", "gcp:private_key.RSA q",
+        "gcp:private_key.PRIVATE KEY", "netrc", "netrc:password", "kubeconfig", "kubeconfig:users.user.token",
+    }  # fmt: skip
+    assert set(reasons.values()) == {None, "public by key"}
+    leaking = {
+        **base,
+        "app/key.der": containers(make("rsa"))["traditional DER"],
+        "app/curl.log": b"me:Uvw3xY2zA1bC4dE5fG6h",
+    }
+    builder = Builder()
+    report = audit(builder.layout(builder.manifest([leaking]), tmp_path / "leaking"), given_secrets)
+    assert {(item.secret, item.path) for item in report.findings} == {
+        ("gcp:private_key.RSA d", "app/key.der"),
+        ("gcp:private_key.RSA p", "app/key.der"),
+        ("gcp:private_key.RSA q", "app/key.der"),
+        ("netrc:password", "app/curl.log"),
+    }
+
+
+def test_too_many_values_are_said_and_make_the_verdict_incomplete() -> None:
+    many = "".join(f"T{number}_TOKEN={random.Random(number).randbytes(12).hex()}\n" for number in range(400))
+    hunted = hunt({"many": SecretValue("many", many.encode())}, AuditPolicy())
+    assert hunted.incomplete
+    assert hunted.rows["many:more"].reason == "too many"
+    accepted = hunt({"many": SecretValue("many", many.encode())}, AuditPolicy(accept_unsearchable=("many",)))
+    assert not accepted.incomplete
+    assert accepted.rows["many:more"].accepted
+
+
+def test_a_short_password_in_a_file_makes_the_verdict_incomplete() -> None:
+    for text in (b"machine h.example.com login me password abc\n", b"A=https://me:abc@x.example.com\nB=1\n"):
+        hunted = hunt({"s": SecretValue("s", text)}, AuditPolicy())
+        assert hunted.incomplete
+    for text in (
+        b"PORT=5432\nAPI_TOKEN=tok9aZ8bY7cX6dW5eV4f\n",
+        b"A=ssh://git@x.example.com/a\nTOKEN=tok9aZ8bY7cX6dW5eV4f\n",
+    ):
+        assert not hunt({"s": SecretValue("s", text)}, AuditPolicy()).incomplete
+
+
 def test_a_key_in_a_layer_is_reported_by_its_number(tmp_path: Path) -> None:
     key = load_pem_private_key(written(make("p256"), Encoding.PEM, PrivateFormat.PKCS8), None)
     files = {
