@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from container_image.secrets import pgp
+
 _T = TypeVar("_T")
 _BEGIN = re.compile(rb"-----BEGIN ([A-Za-z0-9][A-Za-z0-9 _.-]{0,60})-----")
 _PUBLIC_LABEL = re.compile(
@@ -64,7 +66,7 @@ def pem_parts(data: bytes) -> Iterator[Part]:
         if body is None:
             yield Part(label, text.strip())
             continue
-        numbers = list(_numbers_of(label, body))
+        numbers = list(_pgp_numbers(body) if label.startswith("PGP") else _numbers_of(label, body))
         yield from numbers
         yield Part(label, body, whole=bool(numbers))
 
@@ -111,7 +113,10 @@ def _putty_parts(body: bytes, *, rsa: bool, plain: bool) -> Iterator[Part]:
 
 
 def der_parts(data: bytes) -> Iterator[Part]:
-    """What is in a DER or PKCS#12 file that no password protects; nothing if it is neither."""
+    """What is in a DER or PKCS#12 file that no password protects, or in a binary OpenPGP key; nothing if it is none."""
+    if pgp.is_secret_key(data):
+        yield from _pgp_numbers(data)
+        return
     size = _der_size(data)
     if not size:
         return
@@ -185,6 +190,10 @@ def _der_size(data: bytes) -> int:
     if data[1] == 0x80:
         return len(data)
     return size if digits <= 3 and size <= len(data) else 0
+
+
+def _pgp_numbers(data: bytes) -> Iterator[Part]:
+    return (Part(name, value) for name, value in pgp.private_parts(data) if value)
 
 
 def _numbers_of(label: str, body: bytes) -> Iterator[Part]:

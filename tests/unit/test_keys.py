@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import subprocess
+import tempfile
 import textwrap
 from collections.abc import Callable
 from functools import lru_cache
@@ -252,6 +253,65 @@ def test_what_openssl_makes_of_a_key_is_found(kind: str) -> None:
     for arguments in OPENSSL[kind]:
         done = subprocess.run(["openssl", *arguments.split()], input=pem, capture_output=True, check=True)
         assert search(compiled, done.stdout), arguments
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_key_of_putty_is_found_by_its_numbers_or_its_body(locked: bool) -> None:
+    key = make("rsa")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    own = key.private_numbers()
+    mpints = [
+        b"\0" + number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (own.d, own.p, own.q, own.iqmp)
+    ]
+    blob = b"".join(len(item).to_bytes(4, "big") + item for item in mpints)
+    if locked:
+        blob = random.Random(5).randbytes(len(blob))
+    lines, shown = (textwrap.wrap(base64.b64encode(data).decode(), 64) for data in (blob, public(key)["DER"]))
+    ppk = "\r\n".join(
+        ["PuTTY-User-Key-File-3: ssh-rsa", f"Encryption: {'aes256-cbc' if locked else 'none'}", "Comment: it"]
+        + [
+            f"Public-Lines: {len(shown)}",
+            *shown,
+            f"Private-Lines: {len(lines)}",
+            *lines,
+            "Private-MAC: 0f3b9c1e7a5d2468",
+            "",
+        ]
+    ).encode()
+    compiled = matcher(ppk)
+    assert search(compiled, ppk)
+    assert search(compiled, blob)
+    assert bool(search(compiled, containers(key)["OpenSSH"])) is not locked
+    for data in (*public(key).values(), "\n".join(shown).encode()):
+        assert search(compiled, data) == []
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg here")
+@pytest.mark.parametrize(
+    ("algorithm", "lock"), [("rsa2048", ""), ("future-default", ""), ("future-default", "correct horse")]
+)
+def test_a_key_of_gpg_is_found_in_a_keyring_and_its_public_key_is_not(algorithm: str, lock: str) -> None:
+    # The path of the agent's socket is a short one.
+    with tempfile.TemporaryDirectory() as home:
+
+        def gpg(*arguments: str) -> bytes:
+            command = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase"]
+            return subprocess.run([*command, *arguments], capture_output=True, check=True).stdout
+
+        try:
+            gpg(lock, "--quick-generate-key", "Builder <builder@example.com>", algorithm, "default", "never")
+            armored, binary = gpg(lock, "--armor", "--export-secret-keys"), gpg(lock, "--export-secret-keys")
+            ring = [path.read_bytes() for path in (Path(home) / "private-keys-v1.d").iterdir()]
+            public_keys = [gpg(lock, "--armor", "--export"), gpg(lock, "--export")]
+        finally:
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    for secret in (armored, binary):
+        compiled = matcher(secret)
+        # The agent locks its own file in its own way.
+        for data in (armored, binary, base64.b64encode(binary), *([] if lock else ring)):
+            assert search(compiled, data)
+        for data in public_keys:
+            assert search(compiled, data) == []
 
 
 @st.composite
