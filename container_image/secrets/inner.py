@@ -31,6 +31,7 @@ _MANY_WORDS = 100
 _MAX_BYTES = 1 << 20
 _MAX_DEPTH = 5
 _CONTAINERS = frozenset({"value", "data", "text", "content", "string", "secret_string"})
+_OF_HOSTS = re.compile(r"(?:oauth|bearer|tokens?)$", re.IGNORECASE)
 _WORD_ENDS = re.compile(rb"[\s\"'`=,;:<>(){}\[\]|&]+")
 _ASSIGNMENTS = re.compile(rb"(?:[A-Za-z_][\w.-]*[=:][^\n]*\n?)+")
 _WORD = re.compile(rb"[A-Za-z_.-]+")
@@ -167,7 +168,7 @@ class _Search:
             skipped: set[tuple[str, ...]] = set()
             for inner, item in items:
                 if not isinstance(item, Members):
-                    if inner[:-1] not in skipped:
+                    if inner[:-1] not in skipped or inner[-1] not in keys.JWK_MEMBERS:
                         yield (*path, *inner), item.encode("utf-8", "surrogatepass")
                 elif (parts := keys.jwk_parts(item)) is not None:
                     skipped.add(inner)
@@ -211,7 +212,10 @@ class _Search:
         if login and key.lower().endswith("user") and b":" in data and b"://" not in data:
             yield _Found((*path, "password"), data.partition(b":")[2], public=False, credential=True)
         decoded = nested.decoded_base64(data.strip(), 4 if login or key == "_password" else 20)
-        private = re.search(r"private[_-]?key$", key, re.IGNORECASE) is not None
+        private = re.search(r"private[_-]?key$", key, re.IGNORECASE) or (
+            # What .NET writes: <RSAKeyValue><D>…
+            key in ("D", "P", "Q") and path[-2:-1] == ("RSAKeyValue",)
+        )
         if private and (raw := nested.decoded_hex(data) or decoded) and not nested.is_text(raw):
             yield _Found(path, raw, public=False, credential=True)
         if decoded is None or decoded == data:
@@ -237,9 +241,9 @@ def _any_hunted(found: list[_Found]) -> bool:
 def _judged(path: tuple[str, ...], value: bytes) -> _Found:
     key = path[-1] if path else ""
     parent = path[-2] if len(path) > 1 else ""
-    credential = names_credential(key) or (
-        # `"github-oauth": {"github.com": …}`, `"db_password": {"value": …}`.
-        (key.lower() in _CONTAINERS or ("." in key and not names_public(key))) and names_credential(parent)
+    credential = names_credential(key) or bool(
+        # `"db_password": {"value": …}`, `"github-oauth": {"github.com": …}`.
+        (key.lower() in _CONTAINERS and names_credential(parent)) or ("." in key and _OF_HOSTS.search(parent))
     )
     if is_nothing(value) or (key.lower() == "key" and _WORD.fullmatch(value)):
         credential = False

@@ -134,14 +134,43 @@ def jwk_parts(members: Mapping[str, object]) -> Iterator[Part] | None:
     return None if private is None else _jwk_parts(str(kind), private, members)
 
 
+JWK_MEMBERS = frozenset(
+    [
+        "kty",
+        "n",
+        "e",
+        "d",
+        "p",
+        "q",
+        "dp",
+        "dq",
+        "qi",
+        "oth",
+        "crv",
+        "x",
+        "y",
+        "k",
+        "kid",
+        "use",
+        "alg",
+        "key_ops",
+        "ext",
+        "x5c",
+        "x5t",
+        "x5t#S256",
+        "x5u",
+    ]
+)
+"""Members of a JSON Web Key: public ones, and those that `jwk_parts` gives or that follow from them."""
+
 _JWK = {"RSA": ("d", "p", "q"), "EC": ("d",), "OKP": ("d",), "oct": ("k",)}
 
 
 def _jwk_parts(kind: str, private: tuple[str, ...], members: Mapping[str, object]) -> Iterator[Part]:
     for name in private:
         text = members.get(name)
-        if isinstance(text, str) and (number := _unpadded(text)):
-            yield Part(f"{kind} {name}", number)
+        if isinstance(text, str) and text:
+            yield Part(f"{kind} {name}", _unpadded(text) or text.encode("utf-8", "surrogatepass"))
     if not any(name in members for name in private):
         shown = next((members[name] for name in ("n", "x") if isinstance(members.get(name), str)), "")
         yield Part(f"{kind} public key", str(shown).encode("utf-8", "surrogatepass"), public=True)

@@ -17,8 +17,10 @@ _CREDENTIAL = re.compile(
 # Where a password is kept, how long it holds or how it is called is no password.
 _PLAIN = re.compile(
     r"(?:^|[_.\-/])(?:uri|url|email|mail|type|name|endpoint|issuer|file|path|dir|host|port|scope|scopes|realm|ttl|"
-    r"timeout|lifetime|limit|count|length|size|enabled|version|region|user|username|login|registry|server|algorithm|alg|"
-    r"machine|command|provider|store|helper|env|description|comment)$|keyfile$|^identityfile$|^max[_-]?tokens?$|expir|"
+    r"timeout|lifetime|limit|length|size|enabled|version|region|user|username|login|registry|server|algorithm|alg|"
+    r"machine|command|provider|store|helper|env|description|comment|domain|audience|prefix|header|format|method|mode|level|"
+    r"required|policy|strategy|backend|driver|engine|class|status|state|label|group|role|namespace|rotation|age|days|hours|"
+    r"minutes|seconds|interval|retries|validity|min|max|count)$|keyfile$|^identityfile$|^max[_-]?tokens?$|expir|"
     r"(?<=[a-z])(?:Uri|Url|Name|Type|File|Path|Host|Endpoint)$"
 )
 # What anybody may know, however random it looks.

@@ -255,6 +255,33 @@ def test_what_openssl_makes_of_a_key_is_found(kind: str) -> None:
         assert search(compiled, done.stdout), arguments
 
 
+def test_a_key_as_dotnet_writes_it_gives_its_numbers_and_not_its_modulus() -> None:
+    key = make("rsa")
+    assert isinstance(key, rsa.RSAPrivateKey)
+    own = key.private_numbers()
+    members = {"Modulus": own.public_numbers.n, "P": own.p, "Q": own.q, "D": own.d}
+    text = "".join(
+        f"<{name}>{base64.b64encode(number.to_bytes((number.bit_length() + 7) // 8, 'big')).decode()}</{name}>"
+        for name, number in members.items()
+    )
+    compiled = matcher(f"<RSAKeyValue>{text}<Exponent>AQAB</Exponent></RSAKeyValue>".encode())
+    assert search(compiled, containers(key)["traditional DER"])
+    for data in public(key).values():
+        assert search(compiled, data) == []
+
+
+def test_what_else_is_beside_a_json_web_key_is_looked_at() -> None:
+    members = {
+        **json.loads(jwk(make("p256")) or b""),
+        "token": "tok9aZ8bY7cX6dW5eV4f",
+        "kid": "0f3b9c1e7a5d2468ace013579bdf0246",
+    }
+    found = inner_values(SecretValue("k", json.dumps({"keys": [members]}).encode()))
+    assert {item.name for item in found if not item.public} == {"k:keys.EC d", "k:keys.token"}
+    broken = inner_values(SecretValue("k", b'{"kty": "EC", "d": "not*base64*but*secret"}'))
+    assert [(item.name, item.value) for item in broken] == [("k:EC d", b"not*base64*but*secret")]
+
+
 @pytest.mark.parametrize("locked", [False, True])
 def test_a_key_of_putty_is_found_by_its_numbers_or_its_body(locked: bool) -> None:
     key = make("rsa")
@@ -268,8 +295,10 @@ def test_a_key_of_putty_is_found_by_its_numbers_or_its_body(locked: bool) -> Non
         blob = random.Random(5).randbytes(len(blob))
     lines, shown = (textwrap.wrap(base64.b64encode(data).decode(), 64) for data in (blob, public(key)["DER"]))
     ppk = "\r\n".join(
-        ["PuTTY-User-Key-File-3: ssh-rsa", f"Encryption: {'aes256-cbc' if locked else 'none'}", "Comment: it"]
-        + [
+        [
+            "PuTTY-User-Key-File-3: ssh-rsa",
+            f"Encryption: {'aes256-cbc' if locked else 'none'}",
+            "Comment: it",
             f"Public-Lines: {len(shown)}",
             *shown,
             f"Private-Lines: {len(lines)}",
@@ -298,9 +327,12 @@ def test_a_key_of_gpg_is_found_in_a_keyring_and_its_public_key_is_not(algorithm:
             command = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase"]
             return subprocess.run([*command, *arguments], capture_output=True, check=True).stdout
 
+        (Path(home) / "gpg-agent.conf").write_text("s2k-count 65536\n")
         try:
             gpg(lock, "--quick-generate-key", "Builder <builder@example.com>", algorithm, "default", "never")
-            armored, binary = gpg(lock, "--armor", "--export-secret-keys"), gpg(lock, "--export-secret-keys")
+            armored = gpg(lock, "--armor", "--export-secret-keys")
+            (Path(home) / "armored").write_bytes(armored)
+            binary = gpg(lock, "--output", "-", "--dearmor", f"{home}/armored")
             ring = [path.read_bytes() for path in (Path(home) / "private-keys-v1.d").iterdir()]
             public_keys = [gpg(lock, "--armor", "--export"), gpg(lock, "--export")]
         finally:
