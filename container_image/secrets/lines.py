@@ -18,7 +18,7 @@ _COMMENT = re.compile(r"[#;!]+|//(?=\s)|REM\s")
 _KEY_ENDS = re.compile(r"=|:(?=\s|$|[\"'])")
 _WORDS = re.compile(r"[\w.@$/][\w.\-/@:$\[\]]*(?: [\w.\-/@:$\[\]]+){0,3}")
 _NAME = re.compile(r"[A-Za-z][\w.-]{0,80}")
-_SPACED = re.compile(r"([A-Za-z][\w-]{1,60})\s+(\S.*)")
+_SPACED = re.compile(r"([A-Za-z][\w-]{0,60})\s+(\S+|\"[^\"]*\"|'[^']*')")
 _SPACED_KEYS = frozenset({"user", "proxy-user", "header", "u", "h"})
 # What a value on the next lines begins with.
 _OPENERS = "[{|>-(\\"

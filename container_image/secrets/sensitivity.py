@@ -50,7 +50,8 @@ _REFERENCE = re.compile(
 )
 _PLACES = re.compile(
     rb"\s|^[A-Za-z][A-Za-z+.-]*://|^[~.]?/|^[A-Za-z]:\\|^sha\d+[:-]|^[\w.+-]+@[\w.-]+$|"
-    rb"^[a-z0-9.-]+\.[a-z]{2,}(?::\d+)?(?:/[a-z0-9._/-]*)?$|^[\d.:TZ+-]+$",
+    rb"^[a-z0-9.-]+\.[a-z]{2,}(?::\d+)?(?:/[a-z0-9._/-]*)?$|^[\d.:TZ+-]+$|"
+    rb"^[\w.+-]+(?:/[\w.+-]+)+\.[a-z]{1,5}$",
 )
 # Tokens that say what they are, whatever follows.
 _KNOWN = re.compile(
@@ -59,8 +60,9 @@ _KNOWN = re.compile(
 _RUNS = re.compile(rb"[A-Za-z0-9]+")
 _PAD = re.compile(rb"=+")
 _MIN_LENGTH = 16
-_MIN_ENTROPY = 3.5
-_MIN_CHANGES = 0.2
+_MIN_ENTROPY = 2.8
+# Of each character; what is in capitals and small letters may be words written together, LikeThis.
+_MIN_CHANGES, _MIN_CHANGES_IN_ONE_CASE = 0.2, 0.15
 _LONGEST_JUDGED = 4096
 
 
@@ -98,9 +100,12 @@ def looks_random(value: bytes) -> bool:
     if entropy < min(_MIN_ENTROPY, math.log2(len(value)) * 0.8):
         return False
     runs = _RUNS.findall(value)
-    changes = sum(_kind(a) != _kind(b) for run in runs for a, b in itertools.pairwise(run))
-    return changes >= _MIN_CHANGES * sum(map(len, runs))
+    changes = sum(_changes(a, b) for run in runs for a, b in itertools.pairwise(run))
+    one_case = value in (value.upper(), value.lower())
+    return changes >= (_MIN_CHANGES_IN_ONE_CASE if one_case else _MIN_CHANGES) * sum(map(len, runs))
 
 
-def _kind(character: int) -> int:
-    return (character >= 0x3A) + (character >= 0x61)
+def _changes(first: int, second: int) -> bool:
+    """Whether two characters are of different kinds; a capital at the beginning of a word is of the word."""
+    kinds = [(character >= 0x3A) + (character >= 0x61) for character in (first, second)]
+    return kinds[0] != kinds[1] and kinds != [1, 2]

@@ -9,6 +9,8 @@ import dataclasses
 import json
 import os
 import pickle
+import random
+import string
 import subprocess
 import time
 from collections.abc import Callable
@@ -340,6 +342,26 @@ def test_what_names_no_credential_and_looks_like_none_is_public(text: str) -> No
 def test_a_value_of_several_lines_is_one() -> None:
     text = f"PORT=5432\nA_SECRET=\"{VALUE}\nand more\"\nTHING='one\n{OTHER}\n'\n"
     assert hunted_values(text) == {f"{VALUE}\nand more", OTHER}
+
+
+@pytest.mark.parametrize(
+    "alphabet", ["0123456789abcdef", string.ascii_letters + string.digits + "-_", string.ascii_lowercase + "234567"]
+)
+def test_most_tokens_look_random(alphabet: str) -> None:
+    tokens = ["".join(random.Random(seed).choices(alphabet, k=32)) for seed in range(200)]
+    assert sum(looks_random(token.encode()) for token in tokens) > 180
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "my-company-terraform-state-1", "kubernetes-admin@cluster-1", "MyCompanyTerraformState2024Prod", "ubuntu2204server",
+        "registry.example.com/team/app:1.2.3", "ec2-12-34-56-78.compute-1.example.com", "arn:aws:iam::123456789012:role/x",
+        "2026-01-01T00:00:00.000Z", "mozilla/DigiCert_Global_Root_G2.crt", "~/.ssh/id_ed25519_2026", "aaaaaaaaaaaaaaaa1111",
+    ],
+)  # fmt: skip
+def test_what_people_name_does_not_look_random(word: str) -> None:
+    assert not looks_random(word.encode())
 
 
 def test_a_credential_that_is_too_short_is_one() -> None:
