@@ -139,7 +139,7 @@ def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: Sourc
 
 def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
     def unread(digest: str | None, path: str | None, reason: str) -> Unread:
-        accepted = any(rule.accepts(reason, path) for rule in policy.accept_unread)
+        accepted = any(rule.accepts(reason, path or digest) for rule in policy.accept_unread)
         return Unread(digest=digest, path=redaction.redact(path), reason=reason, accepted=accepted)
 
     for key, scan in scans.items():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from container_image.audit import AuditPolicy, AuditReport, Verdict
+from container_image.audit import AuditReport, Verdict
 from container_image.audit import audit as run_audit
 from container_image.cli.options import (
-    accept_option,
+    earlier_option,
+    parse_earlier,
     parse_reports,
     parse_secrets,
+    policy_of,
+    policy_options,
     report_options,
     secret_option,
     write_reports,
@@ -24,7 +28,15 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 @click.command()
 @click.argument("reference", required=False)
 @secret_option
-@accept_option
+@earlier_option
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="Search this platform only, and require it; `all` requires every one that the image names.",
+)
+@policy_options
 @click.option(
     "--fail-on", type=click.Choice(["leaked", "incomplete"]), default="incomplete", show_default=True,
     help="With `leaked`, an incomplete audit exits 0.",
@@ -34,17 +46,22 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 def audit(
     reference: str | None,
     secrets: tuple[str, ...],
-    accept_unsearchable: tuple[str, ...],
+    earlier: tuple[str, ...],
+    platforms: tuple[str, ...],
     fail_on: str,
     schema: bool,
     form: str,
     reports: tuple[str, ...],
     debug: bool,
+    **options: Any,
 ) -> int:
     """Search every byte of the image REFERENCE for secrets, in every form they realistically take.
 
     REFERENCE is named as in containers-transports(5): app:dev or docker-daemon:app:dev, docker://HOST/NAME:TAG,
     docker-archive:FILE, oci-archive:FILE, oci:DIRECTORY, or a path.
+
+    What a policy accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
+    it.
     """
     del debug
     if schema:
@@ -58,7 +75,10 @@ def audit(
         raise InvalidInputError(
             "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc"
         )
-    report = run_audit(reference, given, policy=AuditPolicy(accept_unsearchable=accept_unsearchable))
+    policy = policy_of(options, platforms=platforms)
+    for name, values in parse_earlier(earlier, given).items():
+        given[name] = given[name].with_earlier(values)
+    report = run_audit(reference, given, policy=policy)
     write_reports(report, form, paths)
     if report.verdict is Verdict.INCOMPLETE and fail_on == "leaked":
         return 0

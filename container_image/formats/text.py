@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import shlex
 from collections.abc import Iterator
 
 from container_image.audit import AuditReport, Finding, Verdict
@@ -37,6 +39,11 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for item in coverage.unread:
         yield ""
         yield f"UNREAD  {item.path or item.digest}: {item.reason}{' (accepted)' if item.accepted else ''}"
+        if not item.accepted:
+            # A colon ends the reason, so it is written as a glob from there on.
+            reason = item.reason.partition(":")[0] + "*" if ":" in item.reason else item.reason
+            rule = shlex.quote(f"{reason}:{glob.escape(item.path or item.digest or '*')}")
+            yield f"  fix    look into it by other means, and accept that (--accept-unread {rule})"
     public = [row.name for row in report.secrets if row.reason in ("declared public", "public by key")]
     if public:
         yield ""
@@ -61,7 +68,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     inside = f" inside {' > '.join(finding.via)}" if finding.via else ""
     times = f", {finding.count} times" if finding.count > 1 else ""
     accepted = " (accepted)" if finding.accepted else ""
-    yield f"LEAK  {finding.secret}  ({how}{inside}{times}){accepted}"
+    former = f", an earlier version ({finding.secret_version})" if finding.secret_version > 1 else ""
+    yield f"LEAK  {finding.secret}{former}  ({how}{inside}{times}){accepted}"
     where = finding.surface if finding.layer is None else f"layer {finding.layer}"
     if finding.path:
         slash = "/" if finding.surface == "layer" else ""
