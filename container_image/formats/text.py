@@ -81,6 +81,7 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield f"  where  {where}"
     if finding.instruction:
         place = f"{finding.file}:{finding.line}  " if finding.line is not None else ""
+        place = "the base image  " if finding.origin == "base" else place
         yield f"  from   {place}{_short(finding.instruction)}"
     yield f"  fix    {finding.advice}"
 
