@@ -58,15 +58,16 @@ def test_no_engine_at_all_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
     assert audit(reference, {"TOKEN": TOKEN}).findings[0].origin == "unknown"
 
 
+KEYS = (
+    "predicate materials buildDefinition resolvedDependencies uri digest sha256 annotations manifests "
+    "org.opencontainers.image.base.digest"
+).split()
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["predicate", "materials", "buildDefinition", "resolvedDependencies", "uri", "digest", "sha256"]
-                + ["annotations", "manifests", "org.opencontainers.image.base.digest"]
-            ),
+            st.sampled_from(KEYS),
             inner,
             max_size=4,
         )
