@@ -58,10 +58,18 @@ def test_no_engine_at_all_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
     assert audit(reference, {"TOKEN": TOKEN}).findings[0].origin == "unknown"
 
 
-KEYS = (
-    "predicate materials buildDefinition resolvedDependencies uri digest sha256 annotations manifests "
-    "org.opencontainers.image.base.digest"
-).split()
+KEYS = [
+    "predicate",
+    "materials",
+    "buildDefinition",
+    "resolvedDependencies",
+    "uri",
+    "digest",
+    "sha256",
+    "annotations",
+    "manifests",
+    "org.opencontainers.image.base.digest",
+]
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
