@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from container_image.audit import AuditReport, Verdict
+from container_image.audit import AuditPolicy, AuditReport, Verdict, self_test
 from container_image.audit import audit as run_audit
 from container_image.cli.options import (
     earlier_option,
@@ -20,7 +20,9 @@ from container_image.cli.options import (
     secret_option,
     write_reports,
 )
+from container_image.cli.recall import RECALL_FORMATS
 from container_image.errors import InvalidInputError
+from container_image.oci import open_image
 
 _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 
@@ -41,6 +43,10 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
     "--fail-on", type=click.Choice(["leaked", "incomplete"]), default="incomplete", show_default=True,
     help="With `leaked`, an incomplete audit exits 0.",
 )  # fmt: skip
+@click.option(
+    "--self-test", "testing", is_flag=True,
+    help="Search a copy of REFERENCE for random canaries planted in it. Exit code 1: some were not found.",
+)  # fmt: skip
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the JSON report, and exit.")
 @report_options
 def audit(
@@ -49,6 +55,7 @@ def audit(
     earlier: tuple[str, ...],
     platforms: tuple[str, ...],
     fail_on: str,
+    testing: bool,
     schema: bool,
     form: str,
     reports: tuple[str, ...],
@@ -69,6 +76,13 @@ def audit(
         return 0
     if reference is None:
         raise InvalidInputError("no image: name one, as in `container-image audit app:dev --secret id=TOKEN,env=TOKEN`")
+    if testing:
+        if secrets or earlier or reports or form not in RECALL_FORMATS:
+            raise InvalidInputError(
+                "--self-test plants secrets of its own and has no report: leave out --secret, --earlier and --report; "
+                f"--format is one of {', '.join(RECALL_FORMATS)}"
+            )
+        return _self_test(reference, form, policy_of(options, platforms=()))
     paths = parse_reports(reports)
     given = parse_secrets(secrets)
     if not given:
@@ -83,3 +97,10 @@ def audit(
     if report.verdict is Verdict.INCOMPLETE and fail_on == "leaked":
         return 0
     return _EXIT[report.verdict]
+
+
+def _self_test(reference: str, form: str, policy: AuditPolicy) -> int:
+    with open_image(reference) as opened:
+        recall = self_test(opened, policy=policy)
+    click.echo(RECALL_FORMATS[form](recall), nl=False)
+    return 0 if recall.found == recall.planted else 1
