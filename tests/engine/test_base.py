@@ -78,12 +78,14 @@ def test_of_several_images_that_were_read_the_base_is_the_one_with_most_layers_i
     assert origins(audit(copied, {"TOKEN": token}).findings) == {"planted": "unknown"}
 
 
-def test_a_build_passes_the_gate_with_what_its_base_brought(
-    build: Build, busybox_image: str, token: str, tag: str
+def test_a_build_and_its_exports_pass_the_gate_with_what_the_base_brought(
+    build: Build, busybox_image: str, token: str, tag: str, tmp_path: Path
 ) -> None:
     base = build(PLANTED.format(busybox=busybox_image, token=token))
     image = ContainerImage.from_dockerfile_str(f"FROM {base}\nRUN true\n", secrets={"TOKEN": token})
-    built = image.build(tags=[tag], allow_unused=True, policy=ACCEPTING)
+    cached = image.model_copy(update={"cache_to": [f"type=local,dest={tmp_path}/cache,mode=max"]})
+    outputs = [f"type=oci,dest={tmp_path}/app.tar", f"type=docker,dest={tmp_path}/docker.tar"]
+    built = cached.build(tags=[tag], allow_unused=True, policy=ACCEPTING, outputs=outputs)
     assert built.report is not None
     assert (built.report.verdict, built.report.accepted) == (Verdict.CLEAN, len(built.report.findings))
     assert {(finding.origin, finding.line) for finding in built.report.findings} == {("base", None)}
