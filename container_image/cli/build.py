@@ -56,6 +56,9 @@ def build(
     """Build TARGET with its secrets, search the image for them, and tag it if none stayed.
 
     TARGET is a declaration, as path/app.py::Name or pkg.mod:name, or a build context.
+
+    What the search accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
+    it.
     """
     del debug
     paths = parse_reports(reports)

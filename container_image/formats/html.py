@@ -45,11 +45,17 @@ def render(report: AuditReport) -> str:
 <body>
 <h1 class="{report.verdict.value}">{_text(title)}</h1>
 <p>{_text(summary(report))}</p>
-{_facts(("digest", report.image.digest), ("platforms", ", ".join(report.image.platforms)))}
+{_facts(*_identity(report))}
 {"".join(_sections(report))}</body>
 </html>
 """
     return page.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _identity(report: AuditReport) -> Iterator[tuple[str, str]]:
+    yield "digest", report.image.digest
+    yield "platforms", ", ".join(report.image.platforms)
+    yield "searched by", f"container-image {report.engine.version}, forms of version {report.engine.forms}"
 
 
 def _sections(report: AuditReport) -> Iterator[str]:

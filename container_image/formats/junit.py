@@ -44,7 +44,7 @@ def _judge(case: ElementTree.Element, secret: str, reason: str | None, report: A
     leaks = [finding for finding in found if not finding.accepted]
     # What is of no secret in particular is of all of them.
     missing = [gap for gap in gaps(report) if gap.what == secret or gap.kind not in ("unsearched", "another-value")]
-    open_gaps = [gap for gap in missing if not gap.accepted]
+    open_gaps = sorted((gap for gap in missing if not gap.accepted), key=lambda gap: gap.what != secret)
     if leaks:
         lines = []
         for finding in leaks:

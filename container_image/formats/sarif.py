@@ -151,7 +151,7 @@ def _notification(kind: str, level: str, text: str) -> dict[str, Any]:
 
 def _message(text: str) -> dict[str, str]:
     # `[text](target)` is a link in a message (SARIF 3.11.6), and a file's name may look like one.
-    return {"text": clean(text).replace("](", "]\\(")}
+    return {"text": clean(text).replace("](", "]\\(").replace("  ", " ")}
 
 
 def _uri(path: str) -> str:

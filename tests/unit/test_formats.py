@@ -118,7 +118,7 @@ def test_junit_has_a_test_case_for_each_secret(leaked: AuditReport) -> None:
     assert "layer 0  /etc/leak" in str(failure.text)
     # It was not found, but not everything was read.
     assert "no decoder for 7z" in str(cases["OTHER"].find("error").get("message"))  # type: ignore[union-attr]
-    assert "PIN: too short" in str(cases["PIN"].find("error").text)  # type: ignore[union-attr]
+    assert "PIN: too short" in str(cases["PIN"].find("error").get("message"))  # type: ignore[union-attr]
 
 
 def test_what_is_accepted_passes_and_is_noted(accepted: AuditReport) -> None:
