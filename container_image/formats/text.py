@@ -60,4 +60,5 @@ def _finding(finding: Finding) -> Iterator[str]:
     origin = made_by(finding)
     if origin:
         yield f"  from   {origin}"
-    yield f"  fix    {finding.advice}"
+    if not finding.accepted:
+        yield f"  fix    {finding.advice}"

@@ -42,7 +42,7 @@ def test_what_comes_with_the_base_is_told_apart_and_can_be_accepted(
     build: Build, busybox_image: str, token: str, tmp_path: Path
 ) -> None:
     base = build(PLANTED.format(busybox=busybox_image, token=token))
-    clean = build(f"FROM {base}\nRUN echo nothing > /own\n")
+    clean = build(f"FROM {base}\nRUN echo nothing > /own\n", "--provenance=mode=min,version=v1")
     leaking = build(f"FROM {base}\nRUN cat /planted > /own\n")
     report = audit(leaking, {"TOKEN": token})
     assert origins(report.findings) == {"planted": "base", "own": "unknown", "history": "base", "config": "base"}
