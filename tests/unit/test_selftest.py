@@ -28,7 +28,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(commands, ["audit", "--self-test", *arguments], standalone_mode=False)
 
 
-@pytest.mark.parametrize("compression", ["none", "zstd", "legacy"])
+@pytest.mark.parametrize("compression", ["zstd", "legacy"])
 def test_every_canary_in_every_layer_is_found(compression: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     if compression == "legacy":
@@ -52,12 +52,9 @@ def test_every_canary_in_every_layer_is_found(compression: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_an_audit_does_not_look_into_is_counted_as_missed(tmp_path: Path) -> None:
+def test_what_an_audit_does_not_read_is_counted_as_missed(tmp_path: Path) -> None:
     image = Builder("none")
     reference = image.archive(image.manifest(LAYERS), tmp_path / "a.tar")
-    shallow = measure(reference, AuditPolicy(max_depth=1))
-    assert {row.container for row in shallow.rows if row.found < row.planted} == {"tar.gz in zip"}
-    assert (shallow.found < shallow.planted, shallow.unread) == (True, 0)
     # The limit is reached in the first layer, so that its end is not read, nor the others.
     short = measure(reference, AuditPolicy(max_bytes=1))
     assert {row.found for row in short.rows if row.container == "at the end of the layer"} == {0}
@@ -87,6 +84,9 @@ def test_the_command_says_how_many_of_which_are_found(tmp_path: Path) -> None:
     assert missed.return_value == 1
     counted = json.loads(missed.stdout)
     assert 0 < counted["found"] < counted["planted"]
+    # What is not read of the canaries is not counted as unread of the image.
+    assert counted["unread"] == 0
+    assert {row["container"] for row in counted["rows"] if row["found"] < row["planted"]} == {"tar.gz in zip"}
     assert {"form": "raw", "container": "tar.gz in zip", "planted": 2, "found": 0} in counted["rows"]
 
 
