@@ -138,9 +138,20 @@ def _resolve(
                 key = (candidate, manifest.platform)
                 if key not in known:
                     known[key] = _look(looks, candidate, manifest.platform)
-                part = _part(manifest, known[key])
-                if part is not None and part.layers > found.get(digest, Inherited()).layers:
-                    found[digest] = part
+            parts = (_part(manifest, known[candidate, manifest.platform]) for candidate in candidates)
+            base = _choose(manifest, [part for part in parts if part is not None])
+            if base is not None:
+                found[digest] = base
+
+
+def _choose(manifest: Manifest, parts: list[Inherited]) -> Inherited | None:
+    """The base, of all that could be: the one with the most layers.
+
+    One with all of the image's layers is taken only where there is no other, because it may be an earlier build of the
+    same image, from which the build copied something.
+    """
+    fewer = [part for part in parts if part.layers < len(manifest.layers)]
+    return max(fewer or parts, key=lambda part: part.layers, default=None)
 
 
 def _look(looks: list[_Look], candidate: Candidate, platform: str | None) -> _Contents | None:
@@ -160,6 +171,9 @@ def _part(manifest: Manifest, base: _Contents | None) -> Inherited | None:
     if config.diff_ids[: len(base.diff_ids)] != base.diff_ids:
         return None
     if tuple(entry.created_by for entry in config.history[: len(base.history)]) != base.history:
+        return None
+    if len(base.history) == len(config.history):
+        # Nothing was added, so nothing tells a base from an earlier build of the same.
         return None
     if sum(not entry.empty_layer for entry in config.history[: len(base.history)]) != len(base.diff_ids):
         return None

@@ -126,7 +126,7 @@ def _plants(value: bytes) -> list[_Plant]:
     found = []
     for form in forms(value):
         # Of even length, so that the two bytes of UTF-16 are where a file of it has them.
-        text = b"# a file with a canary in it\n" + b"value = " + form.data + b"\nand what follows it\n"
+        text = b"# a file with a canary in it\n" + b"values = " + form.data + b"\nand what follows it\n"
         found += [_Plant(form.name, name, pack(text)) for name, pack in _CONTAINERS.items()]
     return found
 

@@ -78,6 +78,14 @@ def test_of_several_images_that_were_read_the_base_is_the_one_with_most_layers_i
     assert origins(audit(copied, {"TOKEN": token}).findings) == {"planted": "unknown"}
 
 
+def test_an_earlier_build_of_the_same_image_is_not_its_base(build: Build, busybox_image: str, token: str) -> None:
+    text = "FROM {0} AS earlier\nFROM {1}\nRUN echo {2} > /own\nCOPY --from=earlier /bin/busybox /copy\n"
+    first = build(text.format(busybox_image, busybox_image, token))
+    again = build(text.format(first, busybox_image, token))
+    found = audit(again, {"TOKEN": token}, policy=ACCEPTING).findings
+    assert origins(found) == {"own": "unknown", "history": "unknown"}
+
+
 def test_a_build_and_its_exports_pass_the_gate_with_what_the_base_brought(
     build: Build, busybox_image: str, token: str, tag: str, tmp_path: Path
 ) -> None:
