@@ -109,7 +109,7 @@ def _audit(
     request = run.request
     lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
     with source as opened:
-        return audit_source(opened, values, policy=policy, on_event=on_event, source=lines)
+        return audit_source(opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context)
 
 
 def _with_removal(report: AuditReport, run: Run) -> AuditReport:

@@ -4,6 +4,7 @@ from container_image.audit.attribution import SourceMap
 from container_image.audit.engine import AuditEvent, audit, audit_source
 from container_image.audit.policy import AcceptedUnread, AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, with_exports
+from container_image.audit.selftest import Recall, self_test
 
 __all__ = [
     "AcceptedUnread",
@@ -12,9 +13,11 @@ __all__ = [
     "AuditReport",
     "AuditWarning",
     "Finding",
+    "Recall",
     "SourceMap",
     "Verdict",
     "audit",
     "audit_source",
+    "self_test",
     "with_exports",
 ]

@@ -26,6 +26,9 @@ _BY_PATH = (
     (r"\.(log|out)$|(^|/)\.\w*_history$|(^|/)var/log/", "don't let the step write a log, or drop it in the same RUN"),
 )
 
+FROM_BASE = "it came with the base image: build that one without it, or take another; --accept-base accepts it"
+"""About everything that no step of this build made."""
+
 
 def advise(surface: Surface, instruction: str | None, path: str | None, state: State | None) -> str:
     """The next step, as one sentence without a full stop."""

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
-from container_image.audit.advice import advise
+from container_image.audit.advice import FROM_BASE, advise
 from container_image.audit.attribution import SourceMap
+from container_image.audit.bases import Inherited
 from container_image.audit.blob import BlobScan
 from container_image.audit.hits import Hit
 from container_image.audit.hunted import Hunted, ordered
@@ -40,15 +41,16 @@ def conclude(
     hunted: Hunted,
     budget: Budget,
     source: SourceMap | None,
+    inherited: Mapping[str, Inherited],
     *,
     environments: tuple[str, ...],
     warnings: tuple[AuditWarning, ...],
     started: float,
 ) -> AuditReport:
-    """The report on an image whose blobs were all scanned."""
+    """The report on an image whose blobs were all scanned. `inherited` is what its manifests have from their bases."""
     policy = budget.policy
     redaction = Redaction(budget)
-    findings = _findings(Places(image, scans, hunted, redaction, source), redaction, source)
+    findings = _findings(Places(image, scans, hunted, redaction, source, inherited), policy, redaction, source)
     unread = tuple(_unread(image, scans, policy, redaction))
     platforms = tuple(manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image")
     incomplete = (
@@ -96,23 +98,27 @@ def conclude(
 
 
 def _findings(
-    places: Iterable[tuple[Place, Hit]], redaction: Redaction, source: SourceMap | None
+    places: Iterable[tuple[Place, Hit]], policy: AuditPolicy, redaction: Redaction, source: SourceMap | None
 ) -> tuple[Finding, ...]:
     grouped: dict[_Group, list[Hit]] = defaultdict(list)
     for place, hit in places:
         target = hit.run.target
         grouped[place, target.secret, target.version, target.form.name, hit.via].append(hit)
-    findings = [_finding(group, hits, redaction, source) for group, hits in grouped.items()]
+    findings = [_finding(group, hits, policy, redaction, source) for group, hits in grouped.items()]
     findings.sort(key=lambda item: (item.secret, item.surface, item.layer or 0, item.path or "", item.form))
     return tuple(findings)
 
 
-def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: SourceMap | None) -> Finding:
+def _finding(
+    group: _Group, hits: list[Hit], policy: AuditPolicy, redaction: Redaction, source: SourceMap | None
+) -> Finding:
     place, secret, secret_version, form, via = group
     best = max(hits, key=lambda hit: hit.run.fraction)
     fraction = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
     instruction = None if place.step is None else redaction.redact(place.step.instruction)
     line = None if place.step is None else place.step.line
+    # Where a line of ours made it, it is ours, even if the base has the very same step.
+    from_base = place.from_base and line is None
     return Finding(
         secret=secret,
         secret_version=secret_version,
@@ -131,15 +137,16 @@ def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: Sourc
         instruction=instruction,
         line=line,
         file=source.file if source is not None and line is not None else None,
-        origin="build" if line is not None else "unknown",
-        advice=advise(place.surface, instruction, place.path, place.state),
+        origin="build" if line is not None else "base" if from_base else "unknown",
+        advice=FROM_BASE if from_base else advise(place.surface, instruction, place.path, place.state),
         fingerprint=fingerprint(secret, best.run.target.form.family, place.surface, place.path, instruction),
+        accepted=from_base and policy.accept_base,
     )
 
 
 def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
     def unread(digest: str | None, path: str | None, reason: str) -> Unread:
-        accepted = any(rule.accepts(reason, path) for rule in policy.accept_unread)
+        accepted = any(rule.accepts(reason, path or digest) for rule in policy.accept_unread)
         return Unread(digest=digest, path=redaction.redact(path), reason=reason, accepted=accepted)
 
     for key, scan in scans.items():

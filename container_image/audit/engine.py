@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from container_image.audit import carve
 from container_image.audit.attribution import SourceMap
+from container_image.audit.bases import inherited
 from container_image.audit.blob import BlobScan, scan_blob
 from container_image.audit.conclusion import conclude
 from container_image.audit.hunted import hunt
@@ -83,8 +84,12 @@ def audit_source(
     on_event: Callable[[AuditEvent], None] | None = None,
     source: SourceMap | None = None,
     warnings: Iterable[AuditWarning] = (),
+    context: str | None = None,
 ) -> AuditReport:
-    """What `audit` does, on an image that is open already and values that are resolved."""
+    """What `audit` does, on an image that is open already and values that are resolved.
+
+    `context` is the engine that may hold the image's base, as in `docker --context`.
+    """
     _require_one(values)
     policy = policy or AuditPolicy()
     started = time.monotonic()
@@ -105,8 +110,11 @@ def audit_source(
     if policy.platforms and "all" not in policy.platforms:
         image, outside = limit(image, policy.platforms)
         scans = {key: scan for key, scan in scans.items() if key not in outside}
+    # Where a hit comes from is all that a base is needed for.
+    seen = any(scan.hits or scan.strings or scan.shipped for scan in scans.values())
+    brought = inherited(opened.reference, image, documents, context=context) if seen else {}
     return conclude(
-        opened, image, scans, hunted, budget, source,
+        opened, image, scans, hunted, budget, source, brought,
         environments=tuple(environments), warnings=tuple(warnings), started=started,
     )  # fmt: skip
 

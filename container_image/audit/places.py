@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from container_image.audit.attribution import SourceMap, Step, steps
+from container_image.audit.bases import Inherited
 from container_image.audit.blob import BlobScan
 from container_image.audit.hits import Hit, distinct
 from container_image.audit.hunted import Hunted
@@ -38,6 +39,7 @@ class Place:
     path: str | None
     state: State | None
     step: Step | None
+    from_base: bool = False
 
 
 # Of a manifest of each kind: itself, its config, its layers.
@@ -58,8 +60,10 @@ class Places:
         hunted: Hunted,
         redaction: Redaction,
         source: SourceMap | None,
+        inherited: Mapping[str, Inherited],
     ) -> None:
         self._image = image
+        self._inherited = inherited
         self._scans = scans
         self._hunted = hunted
         self._redaction = redaction
@@ -107,16 +111,19 @@ class Places:
             for pointer, hits in pointed.items():
                 for hit in distinct(hits, root_of):
                     told.add(root_of(hit.run.target))
-                    surface, step = self._in_config(role, pointer, root_of(hit.run.target), pointed)
-                    yield Place(surface, platform, digest, None, self._redaction.redact(pointer), None, step), hit
+                    surface, number = self._in_config(role, pointer, root_of(hit.run.target), pointed)
+                    step, from_base = self._entry(role, number)
+                    place = self._redaction.redact(pointer)
+                    yield Place(surface, platform, digest, None, place, None, step, from_base), hit
             for hit in distinct(scan.hits, root_of):
                 if root_of(hit.run.target) not in told:
                     yield Place(role.surface, platform, digest, None, None, None, None), hit
             return
+        from_base = role.layer is not None and role.layer < self._of_base(role).layers
         found = {root_of(hit.run.target) for hit in scan.hits}
         for hit in distinct([hit for hit in scan.shipped if root_of(hit.run.target) not in found], root_of):
             # Its offset counts in the compressed bytes, which no path belongs to.
-            yield Place(role.surface, platform, digest, role.layer, None, None, None), hit
+            yield Place(role.surface, platform, digest, role.layer, None, None, None, from_base), hit
         for hit in distinct([*scan.hits, *self._split_names(scan)], root_of):
             path = None if scan.index is None else scan.index.path_at(hit.offset)
             state: State | None = None
@@ -126,7 +133,8 @@ class Places:
                     state = states.get((role.manifest.digest, role.layer, path), "visible")
                 step = self._layer_step(role.manifest, role.layer)
             path = scan.key if path is None and digest is None else path
-            yield Place(role.surface, platform, digest, role.layer, self._redaction.redact(path), state, step), hit
+            path = self._redaction.redact(path)
+            yield Place(role.surface, platform, digest, role.layer, path, state, step, from_base), hit
 
     def _split_names(self, scan: BlobScan) -> list[Hit]:
         """Hits in names that a tar header holds in two pieces."""
@@ -140,22 +148,33 @@ class Places:
 
     def _in_config(
         self, role: _Role, pointer: str, root: str, pointed: Mapping[str, list[Hit]]
-    ) -> tuple[Surface, Step | None]:
+    ) -> tuple[Surface, int | None]:
+        """The surface of a string in a config, and the number of the history's entry that put it there."""
         if role.surface != "config" or role.manifest is None:
             return role.surface, None
-        recorded = self._steps.get(role.manifest.digest, [])
         entry = _HISTORY.match(pointer)
         if entry:
-            number = int(entry[1])
-            return "history", recorded[number] if number < len(recorded) else None
+            return "history", int(entry[1])
+        recorded = self._steps.get(role.manifest.digest, [])
         keyword = next((word for prefix, word in _CONFIG_KEYWORDS.items() if pointer.startswith(prefix)), None)
         for other, hits in pointed.items():
             entry = _HISTORY.match(other)
             step = recorded[int(entry[1])] if entry and int(entry[1]) < len(recorded) else None
             same = any(self._hunted.root_of(hit.run.target) == root for hit in hits)
-            if step is not None and same and keyword and step.instruction.startswith(keyword):
-                return "config", step
+            if entry and step is not None and same and keyword and step.instruction.startswith(keyword):
+                return "config", int(entry[1])
         return "config", None
+
+    def _entry(self, role: _Role, number: int | None) -> tuple[Step | None, bool]:
+        """The step of a history's entry, and whether it is the base's."""
+        if role.manifest is None or number is None:
+            return None, False
+        recorded = self._steps.get(role.manifest.digest, [])
+        step = recorded[number] if number < len(recorded) else None
+        return step, number < self._of_base(role).history
+
+    def _of_base(self, role: _Role) -> Inherited:
+        return self._inherited.get(role.manifest.digest, Inherited()) if role.manifest is not None else Inherited()
 
     def _layer_step(self, manifest: Manifest, layer: int) -> Step | None:
         if manifest.config is None:

@@ -149,14 +149,25 @@ class AuditReport(_Record):
 def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditReport:
     """An image's report with what was found in, and counted of, the files and caches that were exported beside it.
 
-    A place that both are made of is told once.
+    A place that both are made of is told once, as it is in the image: what is accepted there is accepted here, because
+    equal digests are equal bytes.
     """
     reports = [report, *exports]
     findings: dict[tuple[object, ...], Finding] = {}
     for finding in (finding for item in reports for finding in item.findings):
-        findings.setdefault((finding.secret, finding.form, finding.via, finding.digest, finding.path), finding)
-    verdicts = {item.verdict for item in reports}
+        key = (finding.secret, finding.form, finding.via, finding.digest, finding.path)
+        known = findings.setdefault(key, finding)
+        if known.accepted and not finding.accepted and finding.digest is None:
+            findings[key] = finding
     coverages = [item.coverage for item in reports]
+    unread = tuple(dict.fromkeys(row for item in coverages for row in item.unread))
+    incomplete = any(item.verdict is Verdict.INCOMPLETE for item in reports)
+    if any(not finding.accepted for finding in findings.values()):
+        verdict = Verdict.LEAKED
+    elif incomplete or any(not item.accepted for item in unread):
+        verdict = Verdict.INCOMPLETE
+    else:
+        verdict = Verdict.CLEAN
     totals = {
         name: sum(getattr(item, name) for item in coverages)
         for name in ("blobs", "layers", "files", "bytes", "streams")
@@ -164,18 +175,17 @@ def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditRe
     return report.model_copy(
         update={
             "findings": tuple(findings.values()),
-            "verdict": next(verdict for verdict in _WORST_FIRST if verdict in verdicts),
+            "verdict": verdict,
             "coverage": Coverage(
                 **totals,
                 truncated=sum(item.truncated for item in coverages),
-                unread=tuple(dict.fromkeys(row for item in coverages for row in item.unread)),
+                unread=unread,
             ),
             "duration_seconds": round(sum(item.duration_seconds for item in reports), 3),
         }
     )
 
 
-_WORST_FIRST = (Verdict.LEAKED, Verdict.INCOMPLETE, Verdict.CLEAN)
 _HEXADECIMAL = re.compile(r"[0-9a-f]{8,}")
 _VERSION = re.compile(r"\d+(\.\d+)+")
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from container_image.audit import AuditPolicy
 from container_image.build import BuildRequest, check_build
 from container_image.cli.buildx import DockerCommand, apply, buildx_options
 from container_image.cli.display import Display
-from container_image.cli.options import accept_option, parse_reports, parse_secrets, report_options, write_reports
+from container_image.cli.options import (
+    earlier_option,
+    parse_earlier,
+    parse_reports,
+    parse_secrets,
+    policy_of,
+    policy_options,
+    report_options,
+    write_reports,
+)
 from container_image.cli.streams import say
 from container_image.cli.target import from_context, is_declaration, load_declaration
 from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
 from container_image.gate import build_through
 from container_image.printable import printable
+from container_image.secrets import SecretValue
 
 _LIVE = {"tty": True, "plain": False}
 
@@ -23,7 +33,8 @@ _LIVE = {"tty": True, "plain": False}
 @click.command(cls=DockerCommand)
 @click.argument("target")
 @buildx_options
-@accept_option
+@earlier_option
+@policy_options
 @click.option("--no-audit", is_flag=True, help="Tag the image without searching it.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, and the digest alone on stdout.")
 @click.option(
@@ -33,7 +44,7 @@ _LIVE = {"tty": True, "plain": False}
 @report_options
 def build(
     target: str,
-    accept_unsearchable: tuple[str, ...],
+    earlier: tuple[str, ...],
     no_audit: bool,
     quiet: bool,
     progress: str,
@@ -45,11 +56,14 @@ def build(
     """Build TARGET with its secrets, search the image for them, and tag it if none stayed.
 
     TARGET is a declaration, as path/app.py::Name or pkg.mod:name, or a build context.
+
+    What the search accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
+    it.
     """
     del debug
     paths = parse_reports(reports)
-    request = _request(target, options)
-    policy = AuditPolicy(accept_unsearchable=accept_unsearchable)
+    policy = policy_of(options, platforms=None)
+    request = _with_earlier(_request(target, options), earlier)
     to_stdout = any(export.dest == "-" for export in request.exports)
     shown = None if quiet or to_stdout else form
     try:
@@ -101,3 +115,13 @@ def _request(target: str, options: dict[str, Any]) -> BuildRequest:
     else:
         request = from_context(target, file).with_secrets(secrets)
     return apply(request, options)
+
+
+def _with_earlier(request: BuildRequest, options: tuple[str, ...]) -> BuildRequest:
+    """The build with former values of its secrets, read now, wherever the secrets come from."""
+    held = dict(request.secrets)
+    for name, values in parse_earlier(options, held).items():
+        secret = held[name]
+        former = [value.resolve(name).reveal() for value in values]
+        held[name] = SecretValue(name, secret.reveal(), sensitive=secret.sensitive, earlier=(*secret.earlier, *former))
+    return replace(request, secrets=held)

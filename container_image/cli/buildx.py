@@ -39,8 +39,9 @@ class DockerCommand(click.Command):
     """A command whose flags take `=true` and `=false` too, as Docker's do."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Each flag with what says the opposite, where something does.
         flags = {
-            name
+            name: option.secondary_opts[:1]
             for option in self.params
             if isinstance(option, click.Option) and option.is_flag
             for name in option.opts
@@ -49,7 +50,7 @@ class DockerCommand(click.Command):
         for argument in args:
             name, separator, value = argument.partition("=")
             if separator and name in flags and value.lower() in ("true", "false", "1", "0", "t", "f"):
-                given += [name] if value.lower() in ("true", "1", "t") else []
+                given += [name] if value.lower() in ("true", "1", "t") else flags[name]
             else:
                 given.append(argument)
         return super().parse_args(ctx, given)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from container_image.audit import AuditReport
+from container_image.audit import AuditPolicy, AuditReport
 from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS
 from container_image.secrets import Secret
@@ -31,11 +31,55 @@ def secret_option(function: Command) -> Command:
     )(function)
 
 
-def accept_option(function: Command) -> Command:
-    """`--accept-unsearchable`, repeatable."""
+def earlier_option(function: Command) -> Command:
+    """`--earlier`, repeatable."""
     return click.option(
-        "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
+        "--earlier",
+        multiple=True,
+        metavar="id=NAME,env=VARIABLE|src=FILE",
+        help="A former value of the secret NAME, which must not be in the image either.",
     )(function)
+
+
+def policy_options(function: Command) -> Command:
+    """What an audit may accept and how far it goes: the fields of `AuditPolicy`, but for `platforms`."""
+    options = [
+        click.option(
+            "--accept-unread", multiple=True, metavar="REASON[:PATH]",
+            help="Accept what could not be read for this reason, at this path; both may be globs.",
+        ),
+        click.option(
+            "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
+        ),
+        click.option(
+            "--accept-base/--no-accept-base", default=None, help="Accept what the base image brought along."
+        ),
+        click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look for streams in streams."),
+        click.option("--max-bytes", type=int, metavar="NUMBER", help="How many decompressed bytes to read."),
+        click.option("--max-ratio", type=int, metavar="NUMBER", help="Bytes out of one stream for each byte of it."),
+        click.option("--max-seconds", type=float, metavar="SECONDS", help="How long to read."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def policy_of(options: dict[str, Any], *, platforms: Sequence[str] | None) -> AuditPolicy:
+    """The policy of a command: pyproject.toml's, with each field that an option gives in the place of its own.
+
+    `platforms` are those of `audit --platform`; None for a build, where the audit reads everything that was built, and
+    a project's `platforms` have no say.
+
+    Raises:
+        InvalidInputError: a bad value in the file or of an option.
+    """
+    given = {name: options[name] for name in AuditPolicy.model_fields if options.get(name) not in (None, ())}
+    if platforms is None:
+        given["platforms"] = ()
+    elif platforms:
+        given["platforms"] = tuple(name for item in platforms for name in item.split(","))
+    names = {name: "--" + name.replace("_", "-") for name in AuditPolicy.model_fields} | {"platforms": "--platform"}
+    return AuditPolicy.from_pyproject().replaced(given, names)
 
 
 def report_options(function: Command) -> Command:
@@ -72,11 +116,27 @@ def parse_secrets(given: Sequence[str]) -> dict[str, Secret]:
             raise InvalidInputError(f"--secret number {number}: has no id; write id=NAME")
         if not name.isprintable():
             raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
-        kind = fields.get("type")
-        if kind not in (None, "env", "file"):
-            raise InvalidInputError(f"--secret id={name}: type is env or file")
-        secrets[name] = _source(name, kind, fields.get("env"), source)
+        secrets[name] = _source("--secret", name, fields, source)
     return secrets
+
+
+def parse_earlier(given: Sequence[str], names: Collection[str]) -> dict[str, list[Secret]]:
+    """The former values of `--earlier` options, by the secret's id, which is one of `names`.
+
+    Raises:
+        InvalidInputError: an option that is not so made, or of a secret that is not there.
+    """
+    earlier: dict[str, list[Secret]] = {}
+    for number, text in enumerate(given, 1):
+        fields = _fields(text) or {}
+        name, source = fields.get("id"), fields.get("src") or fields.get("source")
+        if not name or not (source or fields.get("env")):
+            raise InvalidInputError(f"--earlier number {number}: expected id=NAME,env=VARIABLE or id=NAME,src=FILE")
+        if name not in names:
+            known = ", ".join(names) or "none"
+            raise InvalidInputError(f"--earlier number {number}: no secret has its id; there are: {known}")
+        earlier.setdefault(name, []).append(_source("--earlier", name, fields, source))
+    return earlier
 
 
 def _fields(text: str) -> dict[str, str] | None:
@@ -94,9 +154,12 @@ def _fields(text: str) -> dict[str, str] | None:
     return fields
 
 
-def _source(name: str, kind: str | None, variable: str | None, path: str | None) -> Secret:
+def _source(option: str, name: str, fields: Mapping[str, str], path: str | None) -> Secret:
+    kind, variable = fields.get("type"), fields.get("env")
+    if kind not in (None, "env", "file"):
+        raise InvalidInputError(f"{option} id={name}: type is env or file")
     if variable and path:
-        raise InvalidInputError(f"--secret id={name}: give env or src, not both")
+        raise InvalidInputError(f"{option} id={name}: give env or src, not both")
     if variable or kind == "env":
         return Secret.from_env(variable or path or name)
     if path or kind == "file":

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from container_image.audit import AuditReport
-from container_image.formats import json, text
+from container_image.formats import html, json, junit, sarif, text
 
-FORMATS: dict[str, Callable[[AuditReport], str]] = {"text": text.render, "json": json.render}
+FORMATS: dict[str, Callable[[AuditReport], str]] = {
+    "text": text.render,
+    "json": json.render,
+    "sarif": sarif.render,
+    "junit": junit.render,
+    "html": html.render,
+}
 """The formats by name."""

@@ -284,3 +284,27 @@ def test_an_output_that_cannot_be_honoured_is_named(
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+def test_a_build_takes_the_projects_policy_and_former_values(
+    context: Path, busybox_image: str, tag: str, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    policy = tmp_path / "pyproject.toml"
+    policy.write_text('[tool.container-image]\naccept_unsearchable = ["PIN"]\nplatforms = ["linux/s390x"]\n')
+    former = "f" + token[::-1]
+    (context / "Dockerfile").write_text(CLEAN + "RUN --mount=type=secret,id=PIN cat /run/secrets/PIN\nCOPY old /old\n")
+    (context / "old").write_text("nothing")
+    arguments = ["build", context, "--build-arg", f"BASE_IMAGE={busybox_image}", "-t", tag, "--secret", "id=TOKEN"]
+    arguments += ["--secret", "id=PIN", "--earlier", "id=TOKEN,env=FORMER"]
+    done = run(*arguments, token=token, PIN="1234", FORMER=former)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("clean, 1 accepted: ")
+    (context / "old").write_text(former)
+    leaked = run(*arguments, token=token, PIN="1234", FORMER=former)
+    assert (leaked.returncode, "LEAK  TOKEN, an earlier version (2)" in leaked.stdout) == (1, True)
+    policy.write_text("[tool.container-image]\naccept_unsearchables = []\n")
+    mistaken = run(*arguments, token=token, PIN="1234", FORMER=former)
+    assert mistaken.returncode == 2
+    assert f"{policy}: [tool.container-image] accept_unsearchables: there is no such key" in mistaken.stderr
+    assert run(*arguments, "--accept-base=false", "--max-depth=0", token=token).returncode == 2

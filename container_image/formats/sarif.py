@@ -1,0 +1,158 @@
+"""The report for code scanning: SARIF 2.1.0 (OASIS), with what GitHub asks of it.
+
+A leak is a result, under a rule for its secret and surface; a leak that the policy accepts is a suppressed result. What
+was not read or searched for is a notification of the run, which then was not successful.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from typing import Any
+
+from container_image.audit import AuditReport, Finding
+from container_image.formats.words import clean, gaps, heading, image_name, made_by, summary, where
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_IMAGE = "IMAGE"
+_NOTIFICATIONS = {
+    "unread": "Something in the image could not be read.",
+    "unsearched": "A secret can't be searched for.",
+    "another-value": "The image was built with another value of a secret.",
+    "absent-platform": "A platform of the image is not there.",
+    "warning": "Something worth knowing that is not in the image.",
+}
+
+
+def render(report: AuditReport) -> str:
+    """The report as indented JSON, in ASCII."""
+    rules: dict[str, Finding] = {}
+    for finding in report.findings:
+        rules.setdefault(_rule_id(finding), finding)
+    order = {name: number for number, name in enumerate(rules)}
+    found = list(gaps(report))
+    notifications = [
+        _notification(gap.kind, "note" if gap.accepted else "error", f"{gap.what}: {gap.why}") for gap in found
+    ] + [_notification("warning", "warning", warning.message) for warning in report.warnings]
+    run = {
+        "tool": {
+            "driver": {
+                "name": "container-image",
+                "version": report.engine.version,
+                "rules": [_rule(name, finding) for name, finding in rules.items()],
+                "notifications": [
+                    {"id": name, "shortDescription": {"text": text}} for name, text in _NOTIFICATIONS.items()
+                ],
+            }
+        },
+        # What comes before the last slash tells the audits of several images in one repository apart.
+        "automationDetails": {"id": f"container-image/{_uri(image_name(report))}/"},
+        "invocations": [
+            {
+                "executionSuccessful": all(gap.accepted for gap in found),
+                "toolExecutionNotifications": notifications,
+            }
+        ],
+        "originalUriBaseIds": {_IMAGE: {"description": {"text": "The root of the image's file system."}}},
+        "results": [_result(finding, order[_rule_id(finding)], report) for finding in report.findings],
+        "properties": {
+            "verdict": report.verdict.value,
+            "summary": clean(summary(report)),
+            "image": clean(report.image.reference),
+            "digest": clean(report.image.digest),
+        },
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _rule_id(finding: Finding) -> str:
+    return clean(f"{finding.secret}/{finding.surface}")
+
+
+def _rule(name: str, finding: Finding) -> dict[str, Any]:
+    text = f"{finding.secret} is in the image ({finding.surface})"
+    return {
+        "id": name,
+        "name": f"SecretIn{finding.surface.capitalize()}",
+        "shortDescription": _message(text),
+        "fullDescription": _message(f"{text}: whoever can pull it can read the secret."),
+        "help": _message("Rebuild without it, and replace the secret if the image was already pushed."),
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": ["security", "secret"], "security-severity": "9.0", "precision": "very-high"},
+    }
+
+
+def _result(finding: Finding, rule: int, report: AuditReport) -> dict[str, Any]:
+    origin = made_by(finding)
+    message = f"{heading(finding)} is in {where(finding)}{f', from {origin}' if origin else ''}. Fix: {finding.advice}."
+    properties = finding.model_dump(
+        include={
+            "form",
+            "via",
+            "match",
+            "platform",
+            "digest",
+            "layer",
+            "state",
+            "origin",
+            "secret_version",
+            "accepted",
+        },
+        exclude_none=True,
+    )
+    return {
+        "ruleId": _rule_id(finding),
+        "ruleIndex": rule,
+        "level": "error",
+        "message": _message(message),
+        "locations": [
+            {"physicalLocation": _physical(finding), "logicalLocations": [_logical(finding, image_name(report))]}
+        ],
+        "occurrenceCount": finding.count,
+        # GitHub goes by the second name alone.
+        "partialFingerprints": {
+            "containerImage/v1": finding.fingerprint,
+            "primaryLocationLineHash": finding.fingerprint,
+        },
+        # Either every result has this property, or none (SARIF 3.27.23).
+        "suppressions": [{"kind": "external", "justification": "accepted by the audit's policy"}]
+        if finding.accepted
+        else [],
+        "properties": {
+            key: clean(value) if isinstance(value, str) else value for key, value in sorted(properties.items())
+        },
+    }
+
+
+def _physical(finding: Finding) -> dict[str, Any]:
+    """The Dockerfile's line, else the file in the image: GitHub wants a file and a line of every result."""
+    if finding.file is not None and finding.line is not None:
+        prefix = "file://" if finding.file.startswith("/") else ""
+        return {
+            "artifactLocation": {"uri": prefix + _uri(finding.file)},
+            "region": {"startLine": max(1, finding.line)},
+        }
+    path = finding.path if finding.path and finding.surface == "layer" else f"{finding.surface}{finding.path or ''}"
+    return {"artifactLocation": {"uri": _uri(path.lstrip("/")), "uriBaseId": _IMAGE}, "region": {"startLine": 1}}
+
+
+def _logical(finding: Finding, image: str) -> dict[str, Any]:
+    place = where(finding)
+    return {
+        "name": clean(finding.path or finding.surface),
+        "fullyQualifiedName": clean(f"{image}  {place}"),
+        "kind": "resource",
+    }
+
+
+def _notification(kind: str, level: str, text: str) -> dict[str, Any]:
+    return {"descriptor": {"id": kind}, "level": level, "message": _message(text)}
+
+
+def _message(text: str) -> dict[str, str]:
+    # `[text](target)` is a link in a message (SARIF 3.11.6), and a file's name may look like one.
+    return {"text": clean(text).replace("](", "]\\(").replace("  ", " ")}
+
+
+def _uri(path: str) -> str:
+    return urllib.parse.quote(clean(path), safe="/")

@@ -1,0 +1,118 @@
+"""What every format says in the same words: the verdict, where a finding is, and what keeps a report from clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from container_image.audit import AuditReport, Finding, Verdict
+from container_image.printable import printable
+
+_UNSEARCHABLE = ("too short", "low entropy")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that an audit could not do, so that it promises nothing unless the policy accepts it.
+
+    `what` is a path or a digest, a secret's name, or a platform.
+    """
+
+    kind: Literal["unread", "unsearched", "another-value", "absent-platform"]
+    what: str
+    why: str
+    accepted: bool = False
+
+
+def gaps(report: AuditReport) -> Iterator[Gap]:
+    """Everything that was not read or searched for. What a clean report leaves out without accepting is no gap."""
+    for item in report.coverage.unread:
+        yield Gap("unread", item.path or item.digest or "a blob", item.reason, item.accepted)
+    for row in report.secrets:
+        if row.reason in _UNSEARCHABLE and (row.accepted or report.verdict is not Verdict.CLEAN):
+            yield Gap("unsearched", row.name, row.reason or "", row.accepted)
+        if row.built_with == "different":
+            yield Gap("another-value", row.name, "the image was built with a value that was not given")
+    if report.engine.policy.platforms:
+        for platform in report.image.absent_platforms:
+            yield Gap("absent-platform", platform, "this platform is not there")
+
+
+def clean(text: str) -> str:
+    """One line that can be shown and encoded: what a terminal would obey, and what has no bytes, as escapes."""
+    return printable(text).encode("utf-8", "backslashreplace").decode()
+
+
+def summary(report: AuditReport) -> str:
+    """The verdict, with how much was searched for what."""
+    searched = sum(row.searched for row in report.secrets)
+    coverage = report.coverage
+    return (
+        f"{verdict(report)}: searched for {count(searched, 'secret')} in {size(coverage.bytes)} "
+        f"({count(coverage.layers, 'layer')}, {count(coverage.files, 'file')}, {count(coverage.streams, 'stream')} inside)"
+    )
+
+
+def verdict(report: AuditReport) -> str:
+    """The verdict's word; of a clean one, with how much was accepted."""
+    word = {Verdict.CLEAN: "clean", Verdict.LEAKED: "LEAKED", Verdict.INCOMPLETE: "INCOMPLETE"}[report.verdict]
+    return f"{word}, {report.accepted} accepted" if report.accepted and report.verdict is Verdict.CLEAN else word
+
+
+def image_name(report: AuditReport) -> str:
+    """The image's reference, without the transport that needs none."""
+    return report.image.reference.removeprefix("docker-daemon:")
+
+
+def heading(finding: Finding) -> str:
+    """Which secret it is, and in which form."""
+    how = finding.form if finding.match == "full" else f"{finding.form}, at least {finding.fraction:.0%} of it"
+    inside = f" inside {' > '.join(finding.via)}" if finding.via else ""
+    times = f", {finding.count} times" if finding.count > 1 else ""
+    former = f", an earlier version ({finding.secret_version})" if finding.secret_version > 1 else ""
+    return f"{finding.secret}{former}  ({how}{inside}{times})"
+
+
+def where(finding: Finding) -> str:
+    """The place in the image."""
+    place = finding.surface if finding.layer is None else f"layer {finding.layer}"
+    if finding.path:
+        slash = "/" if finding.surface == "layer" else ""
+        place += f"  {slash}{finding.path}"
+    if finding.state in ("deleted", "overwritten"):
+        place += f"  ({finding.state} by a later layer, and still in the image)"
+    if finding.platform:
+        place += f"  [{finding.platform}]"
+    return place
+
+
+def made_by(finding: Finding) -> str | None:
+    """The instruction that made it, with its line or the base image, where that is known."""
+    if not finding.instruction:
+        return "the base image" if finding.origin == "base" else None
+    place = f"{finding.file}:{finding.line}  " if finding.line is not None else ""
+    if finding.origin == "base":
+        place = "the base image  "
+    return place + short(finding.instruction)
+
+
+def short(text: str, width: int = 100) -> str:
+    """One line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """A number of bytes, as people say it."""
+    amount = float(number)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
