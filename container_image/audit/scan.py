@@ -10,7 +10,7 @@ from container_image.audit.hits import Gap, Hit
 from container_image.audit.matcher import Matcher
 from container_image.audit.measure import Run, measure
 from container_image.audit.policy import AuditPolicy
-from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, inflate_all
+from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, WindowError, inflate_all
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
@@ -186,7 +186,13 @@ class StreamScanner:
             self._gaps.append(Gap(offset, opening.unreadable or kind))
             return
         begin = at + opening.skip
-        if not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+        try:
+            if not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+                return
+        except WindowError as error:
+            # A program that knows zstd holds its magic, before whatever bytes; xz has a checksum in its header.
+            if kind != "zstd" or position % _TAR_BLOCK == 0:
+                self._gaps.append(Gap(offset, f"{kind} stream {error}"))
             return
         limit = self._budget.policy.max_depth
         if len(self._via) >= limit:
@@ -230,6 +236,13 @@ class _Child:
 
     def feed(self, data: bytes) -> None:
         self.used_last = 0
+        try:
+            self._feed(data)
+        except WindowError as error:
+            self._gaps.append(Gap(self._offset, str(error)))
+            self.finish()
+
+    def _feed(self, data: bytes) -> None:
         for out, used in inflate_all(self._inflater, data, CAREFUL_STEP):
             if out is None:
                 self.finish()
