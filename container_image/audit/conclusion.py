@@ -28,7 +28,7 @@ from container_image.audit.report import (
 )
 from container_image.audit.scan import Budget
 from container_image.forms import FORMS_VERSION
-from container_image.oci import Image, Source
+from container_image.oci import Image, Source, is_digest
 
 _Group = tuple[Place, str, int, str, tuple[str, ...]]
 
@@ -50,7 +50,7 @@ def conclude(
     redaction = Redaction(budget)
     findings = _findings(Places(image, scans, hunted, redaction, source), redaction, source)
     unread = tuple(_unread(image, scans, policy, redaction))
-    platforms = tuple(manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image")
+    platforms = [manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image"]
     incomplete = (
         hunted.incomplete
         or any(not item.accepted for item in unread)
@@ -74,8 +74,8 @@ def conclude(
             reference=opened.reference,
             digest=opened.digest,
             digest_kind=opened.digest_kind,
-            platforms=platforms,
-            absent_platforms=image.absent_platforms,
+            platforms=tuple(map(redaction.text, platforms)),
+            absent_platforms=tuple(map(redaction.text, image.absent_platforms)),
         ),
         environments=environments,
         verdict=verdict,
@@ -121,7 +121,7 @@ def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: Sourc
         match="full" if fraction == 1.0 else "partial",
         fraction=fraction,
         surface=place.surface,
-        platform=place.platform,
+        platform=redaction.redact(place.platform),
         digest=place.digest,
         layer=place.layer,
         path=place.path,
@@ -138,7 +138,9 @@ def _finding(group: _Group, hits: list[Hit], redaction: Redaction, source: Sourc
 
 
 def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
-    def unread(digest: str | None, path: str | None, reason: str) -> Unread:
+    def unread(key: str, path: str | None, reason: str) -> Unread:
+        digest = key if is_digest(key) else None
+        path = key if digest is None and path is None else path
         accepted = any(rule.accepts(reason, path) for rule in policy.accept_unread)
         return Unread(digest=digest, path=redaction.redact(path), reason=reason, accepted=accepted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
 from container_image.errors import InvalidInputError
-from container_image.oci import Source, limit, open_image
+from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
@@ -91,11 +92,12 @@ def audit_source(
     hunted = hunt(values, policy, _recalled(opened.digest))
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
+    times: dict[str, int] = defaultdict(lambda: 1)
     for blob in opened.blobs():
-        key = blob.digest or blob.name
+        key = blob.key
         while blob.digest is None and key in scans:
-            # An archive may hold a name twice, and both ship.
-            key += " (again)"
+            times[blob.key] += 1
+            key = again(blob.key, times[blob.key])
         scan = scan_blob(key, blob.chunks(), budget)
         scans[scan.key] = scan
         if on_event is not None:

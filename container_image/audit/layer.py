@@ -76,7 +76,9 @@ def _pack(entries: list[Entry]) -> bytes:
     # A slash ends a directory's path, and a zero byte is in none.
     paths = "\0".join(entry.path + "/" * entry.is_directory for entry in entries)
     starts = array("Q", [entry.start for entry in entries])
-    return zlib.compress(starts.tobytes() + paths.encode("utf-8", "surrogateescape"), 1) + len(entries).to_bytes(4, "big")
+    return zlib.compress(starts.tobytes() + paths.encode("utf-8", "surrogateescape"), 1) + len(entries).to_bytes(
+        4, "big"
+    )
 
 
 def _unpack(page: bytes) -> list[Entry]:
@@ -84,9 +86,7 @@ def _unpack(page: bytes) -> list[Entry]:
     data = zlib.decompress(page[:-4])
     starts = array("Q", data[: 8 * count])
     paths = data[8 * count :].decode("utf-8", "surrogateescape").split("\0")
-    return [
-        Entry(start, path.removesuffix("/"), path.endswith("/")) for start, path in zip(starts, paths, strict=True)
-    ]
+    return [Entry(start, path.removesuffix("/"), path.endswith("/")) for start, path in zip(starts, paths, strict=True)]
 
 
 class LayerIndex:

@@ -15,7 +15,7 @@ from container_image.audit.hunted import Hunted
 from container_image.audit.layer import Overlay
 from container_image.audit.redaction import Redaction
 from container_image.audit.report import State, Surface
-from container_image.oci import Image, Manifest
+from container_image.oci import Image, Manifest, is_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Places:
         self, scan: BlobScan, role: _Role, states: dict[tuple[str, int, str], State]
     ) -> Iterator[tuple[Place, Hit]]:
         root_of = self._hunted.root_of
-        digest = scan.key if ":" in scan.key else None
+        digest = scan.key if is_digest(scan.key) else None
         platform = None if role.manifest is None else role.manifest.platform
         if scan.document is not None:
             told: set[str] = set()
