@@ -95,8 +95,9 @@ def layer(data: bytes) -> None:
         split.feed(data[at : at + 777])
     for index in (whole, split):
         index.finish()
-    assert (whole.entries, whole.broken, whole.files) == (split.entries, split.broken, split.files), "differs"
-    starts = [entry.start for entry in whole.entries]
+    entries = list(whole.entries)
+    assert (entries, whole.broken, whole.files) == (list(split.entries), split.broken, split.files), "differs"
+    starts = [entry.start for entry in entries]
     assert starts == sorted(starts), "out of order"
 
 

@@ -92,6 +92,7 @@ def audit_source(
     hunted = hunt(values, policy, _recalled(opened.digest))
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
+    hits = 0
     times: dict[str, int] = defaultdict(lambda: 1)
     for blob in opened.blobs():
         key = blob.key
@@ -101,7 +102,8 @@ def audit_source(
         scan = scan_blob(key, blob.chunks(), budget)
         scans[scan.key] = scan
         if on_event is not None:
-            on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
+            hits += len(scan.hits)
+            on_event(AuditEvent(len(scans), budget.bytes, hits))
     documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
     image = opened.assemble(documents, set(scans))
     if policy.platforms and "all" not in policy.platforms:

@@ -6,6 +6,7 @@ Where readers differ, this one sides with Go's archive/tar, through which every 
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 
 BLOCK = 512
@@ -103,8 +104,9 @@ class Headers:
         name, split = _text(block[:100]), False
         if block[257:263] == b"ustar\0" and block[345]:
             name, split = _text(block[345:500]) + b"/" + name, True
-        records = {**self._global, **self._own}
-        self._own = {}
+        records = self._global
+        if self._own:
+            records, self._own = {**records, **self._own}, {}
         if b"size" in records:
             size = _decimal(records[b"size"])
         named = records.get(b"GNU.sparse.name") or records.get(b"path")
@@ -140,10 +142,10 @@ def _checksum_is_right(block: bytes) -> bool:
         said = _number(block[148:156])
     except TarError:
         return False
+    # Counted with blanks in the checksum's own place.
     rest = block[:148] + b" " * 8 + block[156:]
-    total = sum(rest)
     # Some writers took bytes for signed.
-    return said in (total, total - 256 * sum(byte > 127 for byte in rest))
+    return said == sum(rest) or said == sum(array("b", rest))
 
 
 def _text(field: bytes) -> bytes:
