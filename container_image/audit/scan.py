@@ -14,6 +14,8 @@ from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, WindowEr
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
+# An image that is full of a value leaks it; each hit takes some 400 bytes, and as many microseconds.
+_MAX_HITS = 200_000
 # The largest block of any format, lz4's: that late a stream may turn out to be broken.
 _REOPEN = 4 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
@@ -29,6 +31,7 @@ class Budget:
     matcher: Matcher
     policy: AuditPolicy
     bytes: int = 0
+    hits: int = 0
     streams: int = 0
     truncated: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -37,6 +40,8 @@ class Budget:
         """Which limit of the policy is reached, if one is."""
         if self.bytes > self.policy.max_bytes:
             return f"max_bytes ({self.policy.max_bytes}) reached"
+        if self.hits > _MAX_HITS:
+            return f"{_MAX_HITS} occurrences found, the rest not counted"
         limit = self.policy.max_seconds
         if limit is not None and time.monotonic() - self.started > limit:
             return f"max_seconds ({limit:g}) reached"
@@ -110,6 +115,9 @@ class StreamScanner:
             self._buffer = buffer[drop:]
             self._base += drop
             self._scanned -= drop
+            if self._deferred and self._deferred[0][1] < self._base:
+                # What is not in the buffer any more can't be opened.
+                self._deferred = [item for item in self._deferred if item[1] >= self._base]
 
     def _reopen(self, child: _Child) -> None:
         """What was taken for a part of a stream that then broke off may begin streams of its own."""
@@ -157,6 +165,7 @@ class StreamScanner:
                 self._latest[id(needle.target)] = run
                 offset = run.start if self._outer_offset is None else self._outer_offset
                 self._hits.append(Hit(run, offset, self._via))
+                self._budget.hits += 1
         self._pending = waiting
 
     def _open(self, *, final: bool) -> None:

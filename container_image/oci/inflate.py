@@ -58,6 +58,12 @@ class WindowError(Exception):
     """A valid stream that needs more memory than is given to one."""
 
 
+def _too_large(error: Exception) -> Exception:
+    """The error itself, unless what it says is that the stream needs too much memory."""
+    told = ("Memory usage limit exceeded", "requires too much memory")
+    return WindowError(_TOO_LARGE) if any(text in str(error) for text in told) else error
+
+
 class _Deflate:
     """zlib or raw deflate, by zlib's `wbits`."""
 
@@ -159,9 +165,7 @@ class _Buffered:
         try:
             out = self._inner.decompress(given, limit)
         except lzma.LZMAError as error:
-            if "limit" in str(error):
-                raise WindowError(_TOO_LARGE) from None
-            raise
+            raise _too_large(error) from None
         return out, (self._inner.unused_data or b"") + kept if self._inner.eof else kept
 
 
@@ -179,9 +183,7 @@ class _Zstandard:
         try:
             out = self._inner.decompress(data[:step])
         except zstandard.ZstdError as error:
-            if "too much memory" in str(error):
-                raise WindowError(_TOO_LARGE) from None
-            raise
+            raise _too_large(error) from None
         rest = memoryview(data)[step:]
         return out, self._inner.unused_data + bytes(rest) if self._inner.eof else rest
 
@@ -189,9 +191,11 @@ class _Zstandard:
 def lzma_decoder(header: bytes) -> Inflater:
     """What inflates LZMA without a container: its header is `header`, or the first bytes of the stream when empty."""
     inner = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MEMORY)
-    decoder = _Buffered(inner)
-    decoder.inflate(header, 0)
-    return decoder
+    try:
+        inner.decompress(header)
+    except lzma.LZMAError as error:
+        raise _too_large(error) from None
+    return _Buffered(inner)
 
 
 DECODERS: dict[str, Callable[[], Inflater]] = {
