@@ -67,7 +67,10 @@ def archives() -> list[bytes]:
 def streams() -> list[bytes]:
     """Streams in streams."""
     text = b"some text " * 40 + TOKEN + b" and more" * 40
-    return [b"x" * 99 + pack(text) + b"y" * 99 for pack in PACKERS.values()] + [gzip.compress(zlib.compress(text)), text]
+    return [b"x" * 99 + pack(text) + b"y" * 99 for pack in PACKERS.values()] + [
+        gzip.compress(zlib.compress(text)),
+        text,
+    ]
 
 
 def layers() -> list[bytes]:
