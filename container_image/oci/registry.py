@@ -41,7 +41,7 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 # RFC 6750, section 2.1, and what else registries write.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _COSIGN = (".sig", ".att", ".sbom")
-_MAX_PAGES = 1000
+_MAX_PAGES = 100
 _TIMEOUT = (15, 120)
 _HUB = "registry-1.docker.io"
 
@@ -180,22 +180,24 @@ class RegistrySource:
         self._registry = Registry(name, login)
         wanted = self._registry.wanted
         response = self._registry.get(f"manifests/{wanted}", accept=_ACCEPT)
-        self._document = document_of(response, wanted)
+        document = document_of(response, wanted)
         told = wanted if _DIGEST.fullmatch(wanted) else response.headers.get("Docker-Content-Digest", "")
         algorithm = told.partition(":")[0] if is_digest(told) else "sha256"
         # That the bytes are those of the digest, `Blob` sees to.
-        digest = told if is_digest(told) else f"{algorithm}:{hashlib.sha256(self._document).hexdigest()}"
-        for _ in Blob(digest, digest, iter([self._document])).chunks():
+        digest = told if is_digest(told) else f"{algorithm}:{hashlib.sha256(document).hexdigest()}"
+        for _ in Blob(digest, digest, iter([document])).chunks():
             pass
         media_type = response.headers.get("Content-Type", "").split(";")[0]
         self._root = Descriptor(digest, media_type)
+        # What was asked for by a tag is not asked for again.
+        self._documents = {digest: document}
         self._missing: dict[str, str] = {}
         self.digest = digest
         self.digest_kind: DigestKind = "index" if media_type in INDEX_TYPES else "manifest"
 
     def config_digest(self) -> str | None:
         """The config's digest, where the name is one manifest's: what names an image in the classic store."""
-        config = read_document({self.digest: self._document}, self.digest).get("config")
+        config = read_document(self._documents, self.digest).get("config")
         return to_descriptor(config).digest if config is not None else None
 
     def blobs(self) -> Iterator[Blob]:
@@ -226,8 +228,8 @@ class RegistrySource:
             stack.extend(reversed(found))
 
     def _manifest(self, descriptor: Descriptor, aside: bool) -> bytes | None:
-        if descriptor is self._root:
-            return self._document
+        if descriptor.digest in self._documents:
+            return self._documents[descriptor.digest]
         response = self._registry.get(f"manifests/{descriptor.digest}", accept=_ACCEPT, missing_ok=True)
         if response.status_code == 200:
             return document_of(response, descriptor.digest)
@@ -298,7 +300,9 @@ class RegistrySource:
         """What a tag names, by its digest."""
         response = self._registry.get(f"manifests/{tag}", accept=_ACCEPT)
         data = document_of(response, tag)
-        return Descriptor("sha256:" + hashlib.sha256(data).hexdigest())
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self._documents[digest] = data
+        return Descriptor(digest)
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
         image = assemble(self._root, documents, seen)
