@@ -40,6 +40,9 @@ class Place:
     step: Step | None
 
 
+# A manifest may name one blob any number of times, and each is another place of every hit in it.
+_MAX_ROLES = 100
+
 # Of a manifest of each kind: itself, its config, its layers.
 _SURFACES: dict[str, tuple[Surface, Surface, Surface]] = {
     "image": ("manifest", "config", "layer"),
@@ -87,10 +90,10 @@ class Places:
                 roles[manifest.digest].append(_Role(surfaces[0], manifest))
             roles[manifest.config_digest].append(_Role(surfaces[1], manifest))
             for number, layer in enumerate(manifest.layers):
-                # What an attestation calls its layers are statements.
-                roles[layer.digest].append(
-                    _Role(surfaces[2], manifest, None if manifest.kind == "attestation" else number)
-                )
+                if len(roles[layer.digest]) < _MAX_ROLES:
+                    # What an attestation calls its layers are statements.
+                    told = None if manifest.kind == "attestation" else number
+                    roles[layer.digest].append(_Role(surfaces[2], manifest, told))
         return roles
 
     def _placed(

@@ -54,12 +54,16 @@ class LayoutSource:
         for file in self._files():
             name = file.relative_to(self._home).as_posix()
             names.append(name)
-            if file.is_symlink():
-                names.append(str(file.readlink()))
-            reason = self._refused(file)
+            try:
+                if file.is_symlink():
+                    names.append(str(file.readlink()))
+                reason = self._refused(file)
+                is_file = file.is_file()
+            except OSError as error:
+                raise ImageReadError(f"{self._path}: a file in it can't be read: {error.strerror}") from None
             if reason is not None:
                 self._unread[blob_digest(name) or name] = reason
-            elif file.is_file():
+            elif is_file:
                 yield Blob(blob_digest(name), name, self._content(file))
         yield Blob(None, "(names in the layout)", iter(["\n".join(names).encode("utf-8", "surrogateescape")]))
 
