@@ -182,6 +182,9 @@ def opening(magic: Magic, data: bytes, offset: int) -> Opening | None:
         return Opening(kind, 6, lambda: lzma_decoder(header)) if header else None
     if kind == "compress" and not headers.compress_may_begin(data, offset):
         return None
+    if kind == "gzip" and not data[offset + 3] and not _zlib_may_begin(data, offset + 8):
+        # Without optional fields, deflate data begin behind ten bytes; zlib's behind two.
+        return None
     if kind not in DECODERS:
         return Opening(kind, 0, None, f"no decoder for {kind}", at_start=True)
     if kind == "lzma":

@@ -11,10 +11,12 @@ from container_image.audit.matcher import Magic, Matcher
 from container_image.audit.measure import Run, measure
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.spelled import Decoder, runs
-from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, inflate_all
+from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, WindowError, inflate_all
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
+# An image that is full of a value leaks it; each hit takes some 400 bytes, and as many microseconds.
+_MAX_HITS = 200_000
 # The largest block of any format, lz4's: that late a stream may turn out to be broken.
 _REOPEN = 4 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
@@ -30,6 +32,7 @@ class Budget:
     matcher: Matcher
     policy: AuditPolicy
     bytes: int = 0
+    hits: int = 0
     streams: int = 0
     truncated: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -38,6 +41,8 @@ class Budget:
         """Which limit of the policy is reached, if one is."""
         if self.bytes > self.policy.max_bytes:
             return f"max_bytes ({self.policy.max_bytes}) reached"
+        if self.hits > _MAX_HITS:
+            return f"{_MAX_HITS} occurrences found, the rest not counted"
         limit = self.policy.max_seconds
         if limit is not None and time.monotonic() - self.started > limit:
             return f"max_seconds ({limit:g}) reached"
@@ -113,6 +118,9 @@ class StreamScanner:
             self._buffer = buffer[drop:]
             self._base += drop
             self._scanned -= drop
+            if self._deferred and self._deferred[0][1] < self._base:
+                # What is not in the buffer any more can't be opened.
+                self._deferred = [item for item in self._deferred if item[1] >= self._base]
 
     def _close(self, child: _Child | _Text) -> None:
         """What was taken for a part of a stream that then broke off may begin streams of its own; so may any text."""
@@ -166,6 +174,7 @@ class StreamScanner:
                 self._latest[id(needle.target)] = run
                 offset = run.start if self._outer_offset is None else self._outer_offset
                 self._hits.append(Hit(run, offset, self._via))
+                self._budget.hits += 1
         self._pending = waiting
 
     def _open(self, *, final: bool) -> None:
@@ -196,7 +205,13 @@ class StreamScanner:
             self._gaps.append(Gap(offset, opening.unreadable or opening.kind))
             return
         begin = at + opening.skip
-        if opening.make and not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+        try:
+            if opening.make and not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+                return
+        except WindowError as error:
+            # A program that knows zstd holds its magic, before whatever bytes; xz has a checksum in its header.
+            if opening.kind != "zstd" or position % _TAR_BLOCK == 0:
+                self._gaps.append(Gap(offset, f"{opening.kind} stream {error}"))
             return
         limit = self._budget.policy.max_depth
         # Text in text has a depth of its own: names look like base64, at any depth.
@@ -251,6 +266,13 @@ class _Child:
         return self._begin + self._used
 
     def feed(self, data: bytes) -> None:
+        try:
+            self._feed(data)
+        except WindowError as error:
+            self._gaps.append(Gap(self._offset, str(error)))
+            self.finish()
+
+    def _feed(self, data: bytes) -> None:
         for out, used in inflate_all(self._inflater, data, CAREFUL_STEP):
             if out is None:
                 self.finish()
