@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from container_image.audit import headers
+from container_image.audit import headers, pack, png
 from container_image.audit.matcher import Magic
 from container_image.audit.spelled import SPELLINGS, Decoder, Digits, Spelled, digits_at, is_spelled
 from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
@@ -146,6 +146,12 @@ _STREAMS: tuple[Magic, ...] = (
     Magic("lz4", rb"\x04\x22\x4d\x18", 4),
     Magic("7z", rb"7z\xbc\xaf\x27\x1c\x00[\x00-\x04]", 8),
     Magic("rar", rb"Rar!\x1a\x07[\x00\x01]", 7),
+    Magic("png", png.BEGINS, png.LENGTH),
+    Magic("git-pack", pack.BEGINS, pack.LENGTH),
+    Magic("squashfs", headers.SQUASHFS, headers.SQUASHFS_LENGTH),
+    Magic("lzop", rb"\x89LZO\x00\r\n\x1a\n", 9),
+    Magic("snappy", rb"\xff\x06\x00\x00sNaPpY", 10),
+    Magic("lz4 (legacy)", rb"\x02\x21\x4c\x18", 4),
     Magic("compress", rb"\x1f\x9d[\x09-\x10\x89-\x90]", 3),
     Magic("cab", rb"MSCF\x00{4}.{4}\x00{4}.{4}\x00{4}\x03\x01", 26),
     Magic("lzma", headers.LZMA, headers.LZMA_LENGTH, headers.lzma_may_begin),
@@ -185,11 +191,22 @@ def opening(magic: Magic, data: bytes, offset: int) -> Opening | None:
     if kind == "gzip" and not data[offset + 3] and not _zlib_may_begin(data, offset + 8):
         # Without optional fields, deflate data begin behind ten bytes; zlib's behind two.
         return None
+    if kind == "squashfs":
+        codec = headers.squashfs_codec(data, offset)
+        return Opening(kind, 0, None, f"squashfs with {codec}") if codec else None
+    if kind in _CHUNKED:
+        return Opening(kind, 0, _CHUNKED[kind])
     if kind not in DECODERS:
-        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=True)
+        certain = headers.is_archive(kind, data, offset)
+        if certain is False:
+            return None
+        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=certain is None)
     if kind == "lzma":
         return Opening(kind, 0, DECODERS[kind], at_start=not headers.lzma_is_certain(data, offset))
     return Opening(kind, 0, DECODERS[kind])
+
+
+_CHUNKED: dict[str, Callable[[], Inflater]] = {"png": png.Png, "git-pack": pack.Pack}
 
 
 def _digits(data: bytes, offset: int) -> Opening | None:
