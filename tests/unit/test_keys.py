@@ -37,6 +37,7 @@ from container_image.audit.hits import Hit, distinct
 from container_image.audit.hunted import hunt
 from container_image.audit.matcher import Matcher
 from container_image.audit.scan import Budget, StreamScanner
+from container_image.formats import FORMATS
 from container_image.secrets import inner_values
 from tests.images import Builder
 
@@ -410,7 +411,11 @@ def test_a_bundle_with_its_comments_is_public_and_one_with_a_key_or_a_password_i
     reference = builder.layout(builder.manifest([base]), tmp_path)
     report = audit(reference, {"ca": bundle})
     assert (report.verdict, report.findings) == (Verdict.CLEAN, ())
-    assert {row.reason for row in report.secrets} == {"public by key"}
+    assert [(row.name, row.reason) for row in report.secrets] == [
+        ("ca", "public by key"),
+        ("ca:CERTIFICATE (public)", "public by key"),
+    ]
+    assert "not searched for, as public: ca, ca:CERTIFICATE (public)" in FORMATS["text"](report)
     pem = written(make("p256"), Encoding.PEM, PrivateFormat.PKCS8)
     for more in (pem, b"PASSWORD=tok9aZ8bY7cX6dW5eV4f\n", b"tok9aZ8bY7cX6dW5eV4f\n"):
         report = audit(reference, {"tls": bundle + more})
