@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
@@ -520,6 +521,17 @@ def test_a_key_in_a_layer_is_reported_by_its_number(tmp_path: Path) -> None:
     assert [(item.secret, item.form, item.path) for item in report.findings] == [
         ("id_ecdsa:EC d", "raw", "root/key.der")
     ]
+
+
+def test_what_is_no_key_costs_no_import_of_cryptography() -> None:
+    script = (
+        "import sys, container_image.cli; from container_image.secrets import *\n"
+        "for text in (b'tok9aZ8bY7cX6dW5eV4f', b'A_TOKEN=tok9aZ8bY7cX6dW5eV4f\\nPORT=1\\n', b'{\"password\": \"x\"}'):\n"
+        "    inner_values(SecretValue('s', text))\n"
+        "print('cryptography' in sys.modules, 'yaml' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 @given(
