@@ -93,7 +93,9 @@ def look_inside(value: SecretValue) -> Inside:
     for itself in (b"", data.strip()):
         first.pop(itself, None)
     hunted = [item for item in first.values() if not item.public]
-    public = [item for item in first.values() if item.public]
+    # Of a bundle's certificates, one stands for all.
+    told = {item.path: item for item in reversed(material)}
+    public = [item for item in first.values() if item.public and (not item.material or told[item.path] is item)]
     # A credential's key says more than what a value looks like, and comes first.
     chosen = {id(item) for item in (*hunted[:MAX_HUNTED], *public[:MAX_PUBLIC])}
     omitted = len(hunted) > MAX_HUNTED or search.omitted or len(data) > _MAX_BYTES
@@ -196,7 +198,7 @@ class _Search:
             inside += self._limited(_words(path, text, inside))
         if _any_hunted(inside):
             return [replace(judged, whole=True), *inside]
-        if any(item.material for item in inside) and keys.without_public(text).strip() in (b"", text):
+        if inside and all(item.material for item in inside) and keys.without_public(text).strip() in (b"", text):
             judged = replace(judged, public=True, credential=False, material=True)
         return [judged, *inside]
 

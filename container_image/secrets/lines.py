@@ -98,6 +98,9 @@ def _pairs(text: str, *, alone: bool) -> Iterator[Pair]:
                 # What is on the lines of a value of several is looked at as well, for the quote may be a stray.
                 for item in dict.fromkeys((inside, _unescaped(inside) if value[0] == '"' else inside)):
                     yield path, item
+                if "\n" not in inside and value[len(inside) + 2 :].strip(" \t,;)]}") and value[-1] == value[0]:
+                    # Quotes in it, for who doesn't take them off.
+                    yield path, value[1:-1]
         elif value.strip(_OPENERS):
             bare = value[: match.start()] if (match := _TRAILING.search(value)) else value
             for item in dict.fromkeys((bare.strip(), value.rstrip(",;"), value, _unescaped(value))):

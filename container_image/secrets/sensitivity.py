@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 _CREDENTIAL = re.compile(
     r"pass(?:word|wd|phrase|code)?$|pwd$|password|passphrase|secret|token|api[_-]?key|credential|bearer|cookie|"
@@ -51,13 +51,18 @@ _REFERENCE = re.compile(
 _PLACES = re.compile(
     rb"\s|^[A-Za-z][A-Za-z+.-]*://|^[~.]?/|^[A-Za-z]:\\|^sha\d+[:-]|^[\w.+-]+@[\w.-]+$|"
     rb"^[a-z0-9.-]+\.[a-z]{2,}(?::\d+)?(?:/[a-z0-9._/-]*)?$|^[\d.:TZ+-]+$|"
-    rb"^[\w.+-]+(?:/[\w.+-]+)+\.[a-z]{1,5}$",
+    rb"^arn:|^[a-z]{1,8}-[0-9a-f]{8}(?:[0-9a-f]{9})?$|^[\w.+-]+(?:/[\w.+-]+)+\.[a-z]{1,5}$",
 )
 # Tokens that say what they are, whatever follows.
 _KNOWN = re.compile(
     rb"AGE-SECRET-KEY-1|gh[opusr]_|github_pat_|glpat-|npm_|pypi-|hf_|sk-|[sr]k_live_|xox[abprs]-|eyJ[\w-]+\.eyJ"
 )
-_RUNS = re.compile(rb"[A-Za-z0-9]+")
+# Characters by their kind, and where one of another kind follows; a capital at the beginning of a word is of the word.
+_KINDS = bytes(
+    (0x30 if 0x30 <= code <= 0x39 else 0x41 if 0x41 <= code <= 0x5A else 0x61 if 0x61 <= code <= 0x7A else 0x20)
+    for code in range(256)
+)
+_CHANGE = re.compile(rb"0(?=[Aa])|[Aa](?=0)|a(?=A)")
 _PAD = re.compile(rb"=+")
 _MIN_LENGTH = 16
 _MIN_ENTROPY = 2.8
@@ -66,6 +71,7 @@ _MIN_CHANGES, _MIN_CHANGES_IN_ONE_CASE = 0.2, 0.15
 _LONGEST_JUDGED = 4096
 
 
+@lru_cache(maxsize=1024)
 def names_credential(key: str) -> bool:
     """Whether a key such as `_authToken` or `client-key-data` names a credential."""
     if _CREDENTIAL_ID.search(key):
@@ -74,6 +80,7 @@ def names_credential(key: str) -> bool:
     return bool(_CREDENTIAL.search(key)) and not plain and not names_public(key)
 
 
+@lru_cache(maxsize=1024)
 def names_public(key: str) -> bool:
     """Whether a key such as `private_key_id` or `certificate-authority-data` names what anybody may know."""
     return not _CREDENTIAL_ID.search(key) and bool(_PUBLIC.search(key) or _PUBLIC.search(key.lower()))
@@ -99,13 +106,7 @@ def looks_random(value: bytes) -> bool:
     entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
     if entropy < min(_MIN_ENTROPY, math.log2(len(value)) * 0.8):
         return False
-    runs = _RUNS.findall(value)
-    changes = sum(_changes(a, b) for run in runs for a, b in itertools.pairwise(run))
-    one_case = value in (value.upper(), value.lower())
-    return changes >= (_MIN_CHANGES_IN_ONE_CASE if one_case else _MIN_CHANGES) * sum(map(len, runs))
-
-
-def _changes(first: int, second: int) -> bool:
-    """Whether two characters are of different kinds; a capital at the beginning of a word is of the word."""
-    kinds = [(character >= 0x3A) + (character >= 0x61) for character in (first, second)]
-    return kinds[0] != kinds[1] and kinds != [1, 2]
+    kinds = value.translate(_KINDS)
+    one_case = not (b"A" in kinds and b"a" in kinds)
+    least = _MIN_CHANGES_IN_ONE_CASE if one_case else _MIN_CHANGES
+    return len(_CHANGE.findall(kinds)) >= least * (len(kinds) - kinds.count(b" "))

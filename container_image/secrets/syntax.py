@@ -16,7 +16,7 @@ DEEPEST = 6
 MOST = 5000
 """Values of one text that are looked at; one more than that is given, so that who asks can tell."""
 
-_MOST_EVENTS = 8 * MOST
+_MOST_EVENTS = 40_000
 
 _YAML_LINE = re.compile(
     r"^[ \t]{0,200}(?:- )?(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s\"'#=&*!|>%@`:]{1,200}):(?:[ \t]|\r?$)|^- ", re.M

@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
@@ -37,6 +38,7 @@ from container_image.audit.hits import Hit, distinct
 from container_image.audit.hunted import hunt
 from container_image.audit.matcher import Matcher
 from container_image.audit.scan import Budget, StreamScanner
+from container_image.formats import FORMATS
 from container_image.secrets import inner_values
 from tests.images import Builder
 
@@ -410,7 +412,11 @@ def test_a_bundle_with_its_comments_is_public_and_one_with_a_key_or_a_password_i
     reference = builder.layout(builder.manifest([base]), tmp_path)
     report = audit(reference, {"ca": bundle})
     assert (report.verdict, report.findings) == (Verdict.CLEAN, ())
-    assert {row.reason for row in report.secrets} == {"public by key"}
+    assert [(row.name, row.reason) for row in report.secrets] == [
+        ("ca", "public by key"),
+        ("ca:CERTIFICATE (public)", "public by key"),
+    ]
+    assert "not searched for, as public: ca, ca:CERTIFICATE (public)" in FORMATS["text"](report)
     pem = written(make("p256"), Encoding.PEM, PrivateFormat.PKCS8)
     for more in (pem, b"PASSWORD=tok9aZ8bY7cX6dW5eV4f\n", b"tok9aZ8bY7cX6dW5eV4f\n"):
         report = audit(reference, {"tls": bundle + more})
@@ -515,6 +521,17 @@ def test_a_key_in_a_layer_is_reported_by_its_number(tmp_path: Path) -> None:
     assert [(item.secret, item.form, item.path) for item in report.findings] == [
         ("id_ecdsa:EC d", "raw", "root/key.der")
     ]
+
+
+def test_what_is_no_key_costs_no_import_of_cryptography() -> None:
+    script = (
+        "import sys, container_image.cli; from container_image.secrets import *\n"
+        "for text in (b'tok9aZ8bY7cX6dW5eV4f', b'A_TOKEN=tok9aZ8bY7cX6dW5eV4f\\nPORT=1\\n', b'{\"password\": \"x\"}'):\n"
+        "    inner_values(SecretValue('s', text))\n"
+        "print('cryptography' in sys.modules, 'yaml' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 @given(

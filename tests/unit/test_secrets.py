@@ -295,6 +295,7 @@ def hunted_values(text: str) -> set[str]:
         (f"USER_NAME={VALUE}\nPASSWORD={VALUE}\n", {VALUE}),
         ("A_TOKEN=" + VALUE + "\n//r.example.com/:_authToken=${NPM_TOKEN}\nB_PASSWORD=%(env)s\n", {VALUE}),
         (f"{VALUE}\n{OTHER}\n", {VALUE, OTHER}),
+        (f"[a]\npassword = \"{VALUE}\" {OTHER}\"\n", {VALUE, f"{VALUE}\" {OTHER}"}),
         (VALUE, set()),
         (f"{VALUE}=abc==", set()),
         (f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{VALUE}", set()),
