@@ -22,7 +22,6 @@ from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 
-
 # Bytes of JSON that are kept until all is read; an image with all its attestations has a few megabytes.
 _DOCUMENTS = 128 << 20
 
