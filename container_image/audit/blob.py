@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from container_image.audit.hits import Gap, Hit
 from container_image.audit.layer import LayerIndex
 from container_image.audit.scan import Budget, StreamScanner
-from container_image.forms import MIN_LENGTH
+from container_image.audit.strings import Unescaping, search_strings, search_texts
 from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
 from container_image.oci.tar import BLOCK, begins_tar
 
@@ -22,11 +18,6 @@ _DOCUMENT_LIMIT = 4 << 20
 _HEAD = 512
 _BOM = b"\xef\xbb\xbf"
 _NAMES = 1 << 12
-_BATCH = 1 << 20
-# A pointer is shown, and may go through a name as long as the document.
-_POINTER_PART = 256
-# Between two strings of a document: no value holds it, so that no run goes from one string into the next.
-_SEPARATOR = b"\n\0\0\n"
 
 
 @dataclass
@@ -85,7 +76,7 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
         shipped.finish()
     content.finish()
     if seen.document is not None:
-        seen.strings = list(_search_strings(seen.document, budget))
+        seen.strings = list(search_strings(seen.document, budget))
     return seen
 
 
@@ -98,7 +89,7 @@ class _Content:
         self._scanner = StreamScanner(budget, seen.hits, seen.gaps)
         self._head: bytes | None = b""
         self._document: list[bytes] | None = None
-        self._unescaping: _Unescaping | None = None
+        self._unescaping: Unescaping | None = None
         self.stopped = False
 
     def feed(self, piece: bytes) -> None:
@@ -154,33 +145,11 @@ class _Content:
         elif self._document is not None:
             self._document.append(piece)
             if self._seen.size > _DOCUMENT_LIMIT:
-                self._unescaping = _Unescaping(self._budget)
+                self._unescaping = Unescaping(self._budget)
                 self._unescaping.feed(b"".join(self._document))
                 self._document = None
         elif self._unescaping is not None:
             self._unescaping.feed(piece)
-
-
-class _Unescaping:
-    """Searches a long JSON document with its escapes undone, as it goes by."""
-
-    def __init__(self, budget: Budget) -> None:
-        self._hits: list[Hit] = []
-        self._scanner = StreamScanner(budget, self._hits, [], carved=False)
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> None:
-        data = self._rest + piece
-        # No escape goes on behind as many bytes without a backslash as the longest has.
-        calm = _CALM.match(data)
-        end = calm.end() if calm else len(data)
-        self._rest = data[end:]
-        self._scanner.feed(unescaped(data[:end]))
-
-    def finish(self) -> list[Hit]:
-        self._scanner.feed(unescaped(self._rest))
-        self._scanner.finish()
-        return self._hits
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -193,103 +162,3 @@ def _searched(pieces: Iterator[bytes], shipped: StreamScanner) -> Iterator[bytes
     for piece in pieces:
         shipped.feed(piece)
         yield piece
-
-
-_Place = TypeVar("_Place")
-
-
-def search_texts(budget: Budget, texts: Iterable[tuple[_Place, bytes]]) -> Iterator[tuple[_Place, Hit]]:
-    """Hits in many short texts at once, each with its text's place; a run counts in all of them, joined."""
-    places: list[_Place] = []
-    starts: list[int] = []
-    batch: list[bytes] = []
-    size = waiting = 0
-    hits: list[Hit] = []
-    scanner = StreamScanner(budget, hits, [], carved=False)
-    for place, text in texts:
-        places.append(place)
-        starts.append(size)
-        batch.append(text)
-        size += len(text) + len(_SEPARATOR)
-        waiting += len(text) + len(_SEPARATOR)
-        if waiting >= _BATCH:
-            scanner.feed(b"".join(item + _SEPARATOR for item in batch))
-            batch, waiting = [], 0
-    scanner.feed(b"".join(item + _SEPARATOR for item in batch))
-    scanner.finish()
-    for hit in hits:
-        yield places[bisect_right(starts, hit.run.start) - 1], hit
-
-
-def _search_strings(document: bytes, budget: Budget) -> Iterator[tuple[str, Hit]]:
-    """Hits in a document's strings as its reader sees them: escapes undone, each with its JSON pointer (RFC 6901).
-
-    Where it is not well-formed, or nested more deeply than can be followed, escapes are undone wherever they are, and
-    the pointer is the document's.
-    """
-    try:
-        value = json.loads(document, object_pairs_hook=_Pairs, parse_int=_no_number, parse_float=_no_number)
-    except (ValueError, RecursionError):
-        yield from search_texts(budget, [("", unescaped(document))])
-        return
-    texts = (text for text in _strings(value) if len(text[1]) >= MIN_LENGTH)
-    for node, hit in search_texts(budget, texts):
-        yield _pointer(node), hit
-
-
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object with every pair that it holds: a reader takes the last of two with one name, and both ship."""
-
-
-def _no_number(_digits: str) -> None:
-    """Numbers are searched as bytes; one of more than 4,300 digits is more than Python reads."""
-
-
-# A place in a document: the place that it is in, and the name or number there.
-_Node = tuple["_Node | None", "str | int"]
-
-
-def _strings(value: object) -> Iterator[tuple[_Node | None, bytes]]:
-    stack: list[tuple[_Node | None, object]] = [(None, value)]
-    while stack:
-        node, item = stack.pop()
-        if isinstance(item, str):
-            yield node, _encoded(item)
-        elif isinstance(item, _Pairs):
-            for key, child in item:
-                inner = (node, key)
-                yield inner, _encoded(key)
-                if isinstance(child, (str, list)):
-                    stack.append((inner, child))
-        elif isinstance(item, list):
-            stack.extend(((node, number), child) for number, child in enumerate(item) if isinstance(child, (str, list)))
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _pointer(node: _Node | None) -> str:
-    parts: list[str] = []
-    while node is not None:
-        node, name = node
-        parts.append(str(name)[:_POINTER_PART].replace("~", "~0").replace("/", "~1"))
-    return "".join(f"/{part}" for part in reversed(parts))
-
-
-def unescaped(data: bytes) -> bytes:
-    """JSON text with the escapes of its strings undone (RFC 8259, 7), well-formed or not."""
-    return _ESCAPES.sub(_undo, data)
-
-
-def _undo(match: re.Match[bytes]) -> bytes:
-    escape = match[0]
-    if escape[1:2] != b"u":
-        return _SHORT_ESCAPES.get(escape[1:2], escape[1:2])
-    units = bytes.fromhex(escape.replace(b"\\u", b"").decode())
-    return units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")
-
-
-_ESCAPES = re.compile(rb'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
-_CALM = re.compile(rb".*[^\\]{12}", re.DOTALL)
-_SHORT_ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}

@@ -58,7 +58,7 @@ class LayoutSource:
                 if file.is_symlink():
                     names.append(str(file.readlink()))
                 reason = self._refused(file)
-                is_file = file.is_file()
+                is_file = reason is None and file.is_file()
             except OSError as error:
                 raise ImageReadError(f"{self._path}: a file in it can't be read: {error.strerror}") from None
             if reason is not None:
@@ -80,12 +80,12 @@ class LayoutSource:
             stack.extend(Path(entry.path) for entry in reversed(found) if entry.is_dir(follow_symlinks=False))
 
     def _refused(self, file: Path) -> str | None:
-        """Why something in the directory is not read; None for a file or a directory."""
+        """Why something in the directory is not read; None for a file, a directory, or a link to nothing."""
         if file.is_symlink():
             try:
                 target = file.resolve(strict=True)
             except (OSError, RuntimeError):
-                return "a link to nothing"
+                return None
             if self._home not in target.parents:
                 return _OUTSIDE
         return None if file.is_file() or file.is_dir() else _SPECIAL

@@ -51,21 +51,18 @@ def layout(tmp_path: Path, *layers: bytes) -> str:
 
 def within_bounds(tmp_path: Path, reference: str, status: int) -> confined.Outcome:
     outcome = confined.audit(reference, tmp_path / "outcome", limit=SECONDS)
-    assert (outcome.status, outcome.messages if status == ERROR else "") == (
-        status,
-        outcome.messages if status == ERROR else "",
-    )
+    assert outcome.status == status, outcome.messages
     assert outcome.megabytes < MEGABYTES
     if status == ERROR:
         assert outcome.messages.count("\n") == 1
     return outcome
 
 
-def gzip_quine() -> bytes:
-    """Russ Cox's recursion in little: a gzip member that is made of itself over and over is one that a scanner reopens."""
-    data = b"quine"
+def nested(pack: Callable[[bytes], bytes]) -> bytes:
+    """A stream in a stream, forty times: to whoever opens them, the same as one that holds itself."""
+    data = b"innermost"
     for _ in range(40):
-        data = gzip.compress(data * 2)
+        data = pack(data * 2)
     return data
 
 
@@ -108,7 +105,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "zeros in zeros": (lambda: layer_tar({"a": gzip.compress(gzip.compress(gzip.compress(bytes(50 << 20))))}), CLEAN),
     "a zip whose members overlap": (lambda: layer_tar({"a.zip": overlapping_zip()}), CLEAN),
     "a zip in a zip in a zip": (lambda: layer_tar({"a": zipped(a=zipped(a=zipped(a=bytes(50 << 20))) * 2)}), CLEAN),
-    "more streams in streams than are opened": (lambda: layer_tar({"a": gzip_quine()}), INCOMPLETE),
+    "gzip in gzip without end": (lambda: layer_tar({"a": nested(gzip.compress)}), INCOMPLETE),
+    "zip in zip without end": (lambda: layer_tar({"a": nested(lambda data: zipped(a=data))}), INCOMPLETE),
     "an xz file that asks for too much": (lambda: layer_tar({"a.xz": xz_window(1 << 28)}), INCOMPLETE),
     "a zstd file that asks for a gigabyte": (lambda: layer_tar({"a.zst": zstd_window(30, 9 << 20)}), INCOMPLETE),
     "a zstd layer that asks for a gigabyte": (lambda: zstd_window(30, 9 << 20), INCOMPLETE),
@@ -380,6 +378,8 @@ def test_a_pipe_in_a_layout_is_not_waited_for(tmp_path: Path) -> None:
     assert within_bounds(tmp_path, reference, INCOMPLETE).reasons == {"not a regular file"}
     (tmp_path / "image" / "pipe").unlink()
     (tmp_path / "image" / "circle").symlink_to("circle")
+    (tmp_path / "image" / "nowhere").symlink_to("nowhere at all")
+    within_bounds(tmp_path, reference, CLEAN)
     (tmp_path / "image" / "above").symlink_to("..")
     within_bounds(tmp_path, reference, INCOMPLETE)
     (tmp_path / "image" / "index.json").unlink()
