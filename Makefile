@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench engine base classic wheels clean
+SECONDS ?= 600
+TARGET ?= archive
+
+.PHONY: demo test lint fuzz bench engine base classic wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -36,8 +39,16 @@ lint: .venv
 bench: .venv base ## how long an audit takes, against decompressing the same layers
 	$(BIN)/python scripts/bench.py
 
+.fuzz/ready: pyproject.toml
+	$(PYTHON) -m venv .fuzz
+	.fuzz/bin/python -m pip install --quiet --editable . atheris
+	touch $@
+
+fuzz: .fuzz/ready ## coverage-guided fuzzing of TARGET (archive, stream, layer, dockerfile or inner) for SECONDS
+	.fuzz/bin/python scripts/fuzz.py $(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=.fuzz/
+
 wheels: .venv ## every dependency has a wheel on every platform and Python that we support
 	$(BIN)/python scripts/check_wheels.py
 
 clean: ## what the targets above made here; the engines and their images stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .fuzz build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

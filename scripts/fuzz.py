@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of what takes bytes: `make fuzz TARGET=archive`, with libFuzzer's own options behind it.
+"""Coverage-guided fuzzing of what takes bytes: `make fuzz TARGET=archive SECONDS=600`.
 
-Each target has a property. Where it fails, the input goes to the directory that FUZZ_FOUND names, once for each place in
-the code, and the run goes on; the status at the end is 1.
+Each target is a function with a property. Where it fails, the input is kept in `.fuzz/found`, once for each place in the
+code, and the run goes on; what was learned of interesting inputs stays in `.fuzz/corpus`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import hashlib
 import io
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["container_image", "tarfile"]):
+with atheris.instrument_imports(include=["container_image"]):
     from container_image import DockerfileParser
     from container_image.audit import carve, engine
     from container_image.audit.layer import LayerIndex
@@ -39,24 +38,13 @@ from tests import fuzz_seeds
 TOKEN = fuzz_seeds.TOKEN
 MATCHER = Matcher(targets("TOKEN", 1, TOKEN), carve.MAGICS)
 POLICY = AuditPolicy(max_bytes=64 << 20)
-FOUND = Path(os.environ.get("FUZZ_FOUND", "fuzz-found"))
-SCRATCH = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get("FUZZ_SCRATCH")))
-
-
-def checksummed(data: bytes) -> bytes:
-    """The data with every tar header's checksum made right: a mutation of a header would end there."""
-    fixed = bytearray(data)
-    for at in range(0, len(data) - 511, 512):
-        if data[at + 257 : at + 262] == b"ustar":
-            fixed[at + 148 : at + 156] = b" " * 8
-            fixed[at + 148 : at + 156] = b"%06o\0 " % sum(fixed[at : at + 512])
-    return bytes(fixed)
+WORK = Path(".fuzz").absolute()
 
 
 def archive(data: bytes) -> None:
     """An audit ends, with nothing but our own errors, and is never clean of a value that is in the archive as it is."""
-    data = checksummed(data)
-    path = SCRATCH / "image.tar"
+    data = fuzz_seeds.with_checksums(data)
+    path = WORK / "image.tar"
     path.write_bytes(data)
     with contextlib.suppress(ContainerImageError):
         source = ArchiveSource("oci-archive:image.tar", path, None)
@@ -88,7 +76,7 @@ def stream(data: bytes) -> None:
 
 def layer(data: bytes) -> None:
     """A layer's index is the same however its bytes come, and its entries are in their order."""
-    data = checksummed(data)
+    data = fuzz_seeds.with_checksums(data)
     whole, split = LayerIndex(), LayerIndex()
     whole.feed(data)
     for at in range(0, len(data), 777):
@@ -134,8 +122,8 @@ def reporting(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
             place = f"{target.__name__}-{Path(last.filename).stem}-{last.lineno}-{type(error).__name__}"
             if place not in seen:
                 seen.add(place)
-                FOUND.mkdir(exist_ok=True)
-                (FOUND / f"{place}-{hashlib.sha256(data).hexdigest()[:8]}").write_bytes(data)
+                (WORK / "found").mkdir(exist_ok=True)
+                (WORK / "found" / f"{place}-{hashlib.sha256(data).hexdigest()[:8]}").write_bytes(data)
                 print(f"FOUND {place}", file=sys.stderr, flush=True)
 
     return run
@@ -143,14 +131,14 @@ def reporting(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 def main() -> None:
     name, *options = sys.argv[1:]
-    os.environ["XDG_STATE_HOME"] = str(SCRATCH)
+    os.environ["XDG_STATE_HOME"] = str(WORK / "state")
     engine.Matcher = lambda *_: MATCHER  # type: ignore[assignment,misc,return-value]  # compiled once
     # A mutation would end at the first digest.
     model.Blob.chunks = lambda self: self.pieces  # type: ignore[method-assign]
-    corpus = SCRATCH / "corpus"
-    corpus.mkdir()
+    corpus = WORK / "corpus" / name
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(fuzz_seeds.SEEDS[name]()):
-        (corpus / str(number)).write_bytes(seed)
+        (corpus / f"seed-{number}").write_bytes(seed)
     atheris.Setup([sys.argv[0], str(corpus), *options], reporting(TARGETS[name]))
     atheris.Fuzz()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import lz4.frame
 import zstandard
 
-from tests.images import Builder, layer_tar, legacy_archive, link_tar, unended
+from tests.images import Builder, checksummed, layer_tar, legacy_archive, link_tar, unended
 
 TOKEN = b"tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 
@@ -39,6 +39,12 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstandard.compress,
     "lz4": lz4.frame.compress,
 }
+
+
+def with_checksums(data: bytes) -> bytes:
+    """The data with every tar header's checksum made right, so that a change in one is read."""
+    blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
+    return b"".join(checksummed(block) if block[257:262] == b"ustar" else block for block in blocks)
 
 
 def archives() -> list[bytes]:

@@ -26,7 +26,7 @@ from container_image.audit.strings import Unescaping, search_strings, unescaped
 from container_image.oci.inflate import DECODERS, BrokenStreamError, members
 from container_image.oci.model import Descriptor, assemble
 from tests import fuzz_seeds
-from tests.images import checksummed, digest
+from tests.images import digest
 
 TOKEN = fuzz_seeds.TOKEN
 MATCHER = Matcher(targets("TOKEN", 1, TOKEN), carve.MAGICS)
@@ -43,19 +43,13 @@ def mutated(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
     return data
 
 
-def with_checksums(data: bytes) -> bytes:
-    """The data with every tar header's checksum made right, so that a change in one is read."""
-    blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
-    return b"".join(checksummed(block) if block[257:262] == b"ustar" else block for block in blocks)
-
-
 @settings(max_examples=60, deadline=None)
 @given(seed=st.sampled_from(ARCHIVES), changes=st.lists(places, min_size=1, max_size=4), repaired=st.booleans())
 def test_a_mutated_archive_is_an_error_or_searched(
     seed: bytes, changes: list[tuple[int, int, bytes]], repaired: bool
 ) -> None:
     data = mutated(seed, changes)
-    data = with_checksums(data) if repaired else data
+    data = fuzz_seeds.with_checksums(data) if repaired else data
     with tempfile.TemporaryDirectory() as directory, contextlib.suppress(ContainerImageError):
         path = Path(directory, "image.tar")
         path.write_bytes(data)
@@ -100,7 +94,7 @@ def test_offsets_are_of_the_members_that_another_reader_sees(
 def test_an_index_is_the_same_however_its_bytes_come(
     seed: bytes, changes: list[tuple[int, int, bytes]], cuts: int
 ) -> None:
-    data = with_checksums(mutated(seed, changes))
+    data = fuzz_seeds.with_checksums(mutated(seed, changes))
     whole, split = LayerIndex(), LayerIndex()
     whole.feed(data)
     for at in range(0, len(data), cuts):
