@@ -3,7 +3,8 @@
 One list serves redaction, preflight and the audit, so that what the audit hunts is also what a log never shows.
 Wrapping, indentation and CRLF are not listed here: the audit's matcher sees through line breaks in every form.
 
-Sources: base64 and base64url RFC 4648; percent-encoding RFC 3986; JSON strings RFC 8259.
+Sources: base64, base64url, base32 and base16 RFC 4648; percent-encoding RFC 3986; JSON strings RFC 8259;
+quoted-printable RFC 2045; base85 as in git's binary patches (RFC 1924), Adobe's PostScript and ZeroMQ's RFC 32.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-FORMS_VERSION = 2
+FORMS_VERSION = 3
 """Goes into every report: a newer list may find what an older one could not."""
 
 MIN_LENGTH = 8
@@ -37,13 +39,15 @@ _POOLS = (
 class Form:
     """One encoding of one value. `data` is the whole of it; `expansion` is encoded bytes for each byte of the value.
 
-    `family` groups forms that one leak would be reported under (`base64` at each of its alignments).
+    `family` groups forms that one leak would be reported under (`base64` at each of its alignments). A form that is
+    `spelled` writes every byte on its own, in the same way: the audit decodes what is so written, and does not look for it.
     """
 
     name: str
     family: str
     data: bytes
     expansion: float
+    spelled: bool = False
 
     def __repr__(self) -> str:
         return f"Form({self.name!r})"
@@ -81,28 +85,54 @@ def forms(value: bytes) -> list[Form]:
     for name, family, data in _encodings(trimmed):
         if data:
             seen.setdefault(data, Form(name, family, data, max(1.0, len(data) / len(trimmed))))
+    for name, family, data in _spellings(trimmed):
+        seen.setdefault(data, Form(name, family, data, len(data) / len(trimmed), spelled=True))
     return list(seen.values())
 
 
 def _encodings(value: bytes) -> Iterator[tuple[str, str, bytes]]:
     yield "raw", "raw", value
     yield from _escapes(value)
-    for alignment in range(3):
-        core = _base64_core(value, alignment)
-        yield f"base64+{alignment}" if alignment else "base64", "base64", core
-        urlsafe = core.translate(bytes.maketrans(b"+/", b"-_"))
-        yield f"base64url+{alignment}" if alignment else "base64url", "base64", urlsafe
+    yield from _base64(value)
     yield "hex", "hex", value.hex().encode()
     yield "hex-upper", "hex", value.hex().upper().encode()
-    for separator in (" ", ":"):
-        yield f"hex({separator})", "hex", value.hex(separator).encode()
-        yield f"hex-upper({separator})", "hex", value.hex(separator).upper().encode()
-    yield "hex(\\x)", "hex", "".join(f"\\x{byte:02x}" for byte in value).encode()
+    for alignment in range(5):
+        core = _core(base64.b32encode(bytes(alignment) + value), 5, alignment, len(value))
+        yield _aligned("base32", alignment), "base32", core
+        yield _aligned("base32-lower", alignment), "base32", core.lower()
+    for alignment in range(4):
+        for name, core in _base85(value, alignment):
+            yield _aligned(name, alignment), "base85", core
     yield "reversed", "reversed", value[::-1]
     text = _text(value)
     if text is not None:
-        yield "utf-16-le", "utf-16", text.encode("utf-16-le")
-        yield "utf-16-be", "utf-16", text.encode("utf-16-be")
+        for codec in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+            yield codec, codec[:6], text.encode(codec)
+
+
+def _spellings(value: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Every byte on its own, as dumps, source code and careful encoders write them."""
+    for separator in (" ", ":", "-"):
+        yield f"hex({separator})", "hex", value.hex(separator).encode()
+        yield f"hex-upper({separator})", "hex", value.hex(separator).upper().encode()
+    for name, family, pattern in (
+        ("hex(\\x)", "hex", "\\x{:02x}"),
+        ("percent(all)", "percent", "%{:02X}"),
+        ("percent(all)-lower", "percent", "%{:02x}"),
+        ("quoted-printable(all)", "quoted-printable", "={:02X}"),
+        ("octal", "octal", "\\{:03o}"),
+        ("xml(&#;)", "xml", "&#{};"),
+        ("xml(&#x;)", "xml", "&#x{:x};"),
+    ):
+        yield name, family, "".join(map(pattern.format, value)).encode()
+    for name, family, separator, pattern in (
+        ("hex(0x,)", "hex", ", ", "0x{:02x}"),
+        ("decimal(,)", "decimal", ", ", "{}"),
+        ("decimal( )", "decimal", " ", "{}"),
+    ):
+        yield name, family, separator.join(map(pattern.format, value)).encode()
+    text = _text(value)
+    if text is not None:
         for case, name in ((str.lower, "unicode-escape"), (str.upper, "unicode-escape-upper")):
             yield name, "unicode-escape", _unicode_escape(text, case)
 
@@ -117,8 +147,7 @@ def _escapes(value: bytes) -> Iterator[tuple[str, str, bytes]]:
     yield "percent(form)", "percent", urllib.parse.quote_plus(value).encode()
     if b"%" in percent:
         yield "percent-lower", "percent", _lower_percent(percent)
-    yield "percent(all)", "percent", "".join(f"%{byte:02X}" for byte in value).encode()
-    yield "percent(all)-lower", "percent", "".join(f"%{byte:02x}" for byte in value).encode()
+    yield "quoted-printable", "quoted-printable", _QUOTED.sub(lambda match: b"=%02X" % match[0][0], value)
     text = _text(value)
     if text is not None:
         plain = json.dumps(text, ensure_ascii=False)[1:-1]
@@ -131,6 +160,18 @@ def _escapes(value: bytes) -> Iterator[tuple[str, str, bytes]]:
         yield "json(json)", "json", json.dumps(plain, ensure_ascii=False)[1:-1].encode()
         yield "shell", "shell", text.replace("'", "'\\''").encode()
         yield "shell(double)", "shell", _escape(text, '\\"$`', lambda c: "\\" + c).encode()
+        # What `printf %q` and Python's shlex and re write, and what YAML's, SQL's and CSV's quotes need.
+        yield "shell(\\)", "shell", _PUNCTUATION.sub(r"\\\g<0>", text).encode()
+        yield "shell(quotes)", "shell", text.replace("'", "'\"'\"'").encode()
+        yield "regex", "regex", re.escape(text).encode()
+        yield "quotes('')", "quotes", text.replace("'", "''").encode()
+        yield 'quotes("")', "quotes", text.replace('"', '""').encode()
+        # Compose files and Makefiles write a dollar twice, and format strings a percent sign or a brace.
+        yield "dollars", "dollars", text.replace("$", "$$").encode()
+        yield "format(%)", "format", text.replace("%", "%%").encode()
+        yield "format({})", "format", text.replace("{", "{{").replace("}", "}}").encode()
+        yield "python", "python", repr(text)[1:-1].encode()
+        yield "python(bytes)", "python", repr(value)[2:-1].encode()
         for name, entities in _XML.items():
             yield name, "xml", _escape(text, "".join(entities), entities.__getitem__).encode()
 
@@ -153,16 +194,63 @@ def _escape(text: str, characters: str, escape: Callable[[str], str]) -> str:
     return "".join(escape(character) if character in characters else character for character in text)
 
 
+def _aligned(name: str, alignment: int) -> str:
+    return f"{name}+{alignment}" if alignment else name
+
+
+def _base64(value: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """base64 and base64url, once and twice, as they are wherever in a longer text the value begins."""
+    for at in range(3):
+        name, core = _aligned("base64", at), _base64_core(value, at)
+        urlsafe = core.translate(_URLSAFE)
+        yield name, "base64", core
+        yield name.replace("64", "64url"), "base64", urlsafe
+        for inner in (core, urlsafe):
+            for outer in range(3):
+                twice = _base64_core(inner, outer)
+                yield f"{_aligned('base64', outer)}({name})", "base64(base64)", twice
+                yield f"{_aligned('base64url', outer)}({name})", "base64(base64)", twice.translate(_URLSAFE)
+
+
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def _base64_core(value: bytes, alignment: int) -> bytes:
-    """The base64 digits that the value alone determines when `alignment` bytes come before it.
+    return _core(base64.b64encode(bytes(alignment) + value), 6, alignment, len(value))
+
+
+def _core(encoded: bytes, bits: int, alignment: int, length: int) -> bytes:
+    """The digits of `bits` bits that `length` bytes alone determine when `alignment` bytes come before them.
 
     What comes before and after shares the digits at the edges, so those are left off: this core is in the encoding
     of `user:token` and of `token\\n` alike.
     """
-    encoded = base64.b64encode(bytes(alignment) + value)
-    start = math.ceil(alignment * 8 / 6)
-    stop = (alignment + len(value)) * 8 // 6
-    return encoded[start:stop]
+    return encoded[math.ceil(alignment * 8 / bits) : (alignment + length) * 8 // bits]
+
+
+def _base85(value: bytes, alignment: int) -> Iterator[tuple[str, bytes]]:
+    """The whole groups of 4 bytes in 5 digits that are the value's own, and all of it where it begins the text.
+
+    Two groups at least, as one is found by chance.
+    """
+    skip = -alignment % 4
+    groups = (len(value) - skip) // 4
+    for name, encode in (("base85", base64.b85encode), ("ascii85", base64.a85encode), ("z85", _z85)):
+        if groups >= 2:
+            yield name, encode(value[skip : skip + 4 * groups])
+
+
+_B85 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+_Z85 = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+
+
+def _z85(data: bytes) -> bytes:
+    return base64.b85encode(data).translate(bytes.maketrans(_B85, _Z85))
+
+
+# What quoted-printable must write otherwise, as far as it is inside a line.
+_QUOTED = re.compile(rb"[^\t\r\n !-<>-~]")
+_PUNCTUATION = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 
 
 def _lower_percent(data: bytes) -> bytes:

@@ -147,3 +147,49 @@ def legacy_archive(layers: Sequence[Layer], path: Path) -> str:
     }
     path.write_bytes(layer_tar({**files, "manifest.json": json.dumps([entry]).encode()}))
     return f"docker-archive:{path}"
+
+
+def header(
+    name: bytes, *, kind: bytes = b"0", size: bytes | int = 0, prefix: bytes = b"", magic: bytes = b"ustar\x0000"
+) -> bytes:
+    """A tar header as it is given, with a right checksum. `size` as bytes is the field itself."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[124:136] = size.ljust(12, b"\0") if isinstance(size, bytes) else b"%011o\0" % size
+    block[156:157] = kind
+    block[257 : 257 + len(magic)] = magic
+    block[345 : 345 + len(prefix)] = prefix
+    return checksummed(bytes(block))
+
+
+def checksummed(block: bytes) -> bytes:
+    """A tar header with its checksum made right."""
+    blank = block[:148] + b" " * 8 + block[156:]
+    return block[:148] + b"%06o\0 " % sum(blank) + block[156:]
+
+
+def padded(data: bytes) -> bytes:
+    """Data as a tar archive holds them."""
+    return data + bytes(-len(data) % 512)
+
+
+def pax(*records: tuple[bytes, bytes], kind: bytes = b"x") -> bytes:
+    """A pax header (POSIX pax, extended headers)."""
+    data = b""
+    for key, value in records:
+        size = len(key) + len(value) + 3
+        size += len(str(size + len(str(size))))
+        data += b"%d %b=%b\n" % (size, key, value)
+    return header(b"pax", kind=kind, size=len(data)) + padded(data)
+
+
+def image_of(*layers: bytes, builder: Builder | None = None, **fields: Any) -> tuple[Builder, dict[str, Any]]:
+    """An image whose layers are these bytes as they are, and what is more in its manifest."""
+    builder = builder or Builder()
+    body = {
+        "schemaVersion": 2,
+        "config": builder.add(b'{"os": "linux", "architecture": "amd64"}', "application/vnd.oci.image.config.v1+json"),
+        "layers": [builder.add(layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers],
+        **fields,
+    }
+    return builder, builder.add(json.dumps(body).encode(), "application/vnd.oci.image.manifest.v1+json")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from container_image.audit.hits import Gap, Hit
 from container_image.audit.layer import LayerIndex
 from container_image.audit.scan import Budget, StreamScanner
+from container_image.audit.strings import Unescaping, search_strings, search_texts
 from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
+from container_image.oci.tar import BLOCK, begins_tar
 
-# A document's objects take up to thirty times the room of its bytes; a longer one is searched as bytes alone.
-_DOCUMENT_LIMIT = 8 << 20
+# A document's objects take up to thirty times the room of its bytes; of a longer one, strings are searched without
+# telling which. Registries take no longer manifests (distribution-spec).
+_DOCUMENT_LIMIT = 4 << 20
 _HEAD = 512
-# Between two strings of a document: no value holds it, so that no run goes from one string into the next.
-_SEPARATOR = b"\n\0\0\n"
+_BOM = b"\xef\xbb\xbf"
+_NAMES = 1 << 12
 
 
 @dataclass
@@ -75,7 +76,7 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
         shipped.finish()
     content.finish()
     if seen.document is not None:
-        seen.strings = list(_search_strings(seen.document, budget))
+        seen.strings = list(search_strings(seen.document, budget))
     return seen
 
 
@@ -88,6 +89,7 @@ class _Content:
         self._scanner = StreamScanner(budget, seen.hits, seen.gaps)
         self._head: bytes | None = b""
         self._document: list[bytes] | None = None
+        self._unescaping: Unescaping | None = None
         self.stopped = False
 
     def feed(self, piece: bytes) -> None:
@@ -113,24 +115,41 @@ class _Content:
         self._scanner.finish()
         if self._seen.index is not None:
             self._seen.index.finish()
+            self._search_split_names(self._seen.index)
         if self._document is not None:
             self._seen.document = b"".join(self._document)
+        if self._unescaping is not None:
+            seen = {hit.run.target for hit in self._seen.hits}
+            self._seen.hits.extend(hit for hit in self._unescaping.finish() if hit.run.target not in seen)
 
     def _recognise(self) -> None:
         head, self._head = self._head or b"", None
-        if head[257:262] == b"ustar" or (len(head) >= _HEAD and not head[:_HEAD].strip(b"\0")):
+        if begins_tar(head[:BLOCK]):
             self._seen.index = LayerIndex()
-        elif head.lstrip()[:1] in (b"{", b"["):
+        elif head.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
             self._document = []
         self._keep(head)
+
+    def _search_split_names(self, index: LayerIndex) -> None:
+        """Searches names that a header holds in two pieces; a hit's place is where the header is."""
+        names, index.split_names = index.split_names, []
+        for start, hit in search_texts(self._budget, names):
+            run = replace(hit.run, start=start, stop=start + hit.run.stop - hit.run.start)
+            self._seen.hits.append(Hit(run, start, ()))
 
     def _keep(self, piece: bytes) -> None:
         if self._seen.index is not None:
             self._seen.index.feed(piece)
+            if len(self._seen.index.split_names) >= _NAMES:
+                self._search_split_names(self._seen.index)
         elif self._document is not None:
             self._document.append(piece)
             if self._seen.size > _DOCUMENT_LIMIT:
+                self._unescaping = Unescaping(self._budget)
+                self._unescaping.feed(b"".join(self._document))
                 self._document = None
+        elif self._unescaping is not None:
+            self._unescaping.feed(piece)
 
 
 def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -143,42 +162,3 @@ def _searched(pieces: Iterator[bytes], shipped: StreamScanner) -> Iterator[bytes
     for piece in pieces:
         shipped.feed(piece)
         yield piece
-
-
-def _search_strings(document: bytes, budget: Budget) -> Iterator[tuple[str, Hit]]:
-    """Hits in a document's strings as its reader sees them: escapes undone, each with its JSON pointer (RFC 6901)."""
-    try:
-        value = json.loads(document)
-    except (ValueError, RecursionError):
-        return
-    pointers: list[str] = []
-    starts: list[int] = []
-    parts: list[bytes] = []
-    size = 0
-    for pointer, text in _strings(value):
-        data = text.encode("utf-8", "surrogatepass")
-        pointers.append(pointer)
-        starts.append(size)
-        parts.append(data)
-        size += len(data) + len(_SEPARATOR)
-    hits: list[Hit] = []
-    scanner = StreamScanner(budget, hits, [], carved=False)
-    scanner.feed(_SEPARATOR.join(parts))
-    scanner.finish()
-    for hit in hits:
-        yield pointers[bisect_right(starts, hit.run.start) - 1], hit
-
-
-def _strings(value: object) -> Iterator[tuple[str, str]]:
-    stack: list[tuple[str, object]] = [("", value)]
-    while stack:
-        pointer, item = stack.pop()
-        if isinstance(item, str):
-            yield pointer, item
-        elif isinstance(item, dict):
-            for key, child in item.items():
-                inner = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
-                yield inner, str(key)
-                stack.append((inner, child))
-        elif isinstance(item, list):
-            stack.extend((f"{pointer}/{number}", child) for number, child in enumerate(item))

@@ -6,11 +6,13 @@ RFC 1952, zlib RFC 1950, zip APPNOTE 4.3.7, zstd RFC 8878, xz and bzip2 and lz4 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from container_image.audit import headers
+from container_image.audit import headers, pack, png
 from container_image.audit.matcher import Magic
+from container_image.audit.spelled import SPELLINGS, Decoder, Digits, Spelled, digits_at, is_spelled
 from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
 
 MIN_OUTPUT = 256
@@ -22,7 +24,7 @@ class Opening:
     """A place where a stream begins: `skip` bytes of header before what `make()` inflates.
 
     `unreadable` says why nothing here can inflate it; then `make` is None. `at_start` is true for what counts at the
-    start of a file only: elsewhere, it is in a program that knows the format.
+    start of a file only: elsewhere, it is in a program that knows the format. For text, `decode()` is there instead.
     """
 
     kind: str
@@ -30,6 +32,7 @@ class Opening:
     make: Callable[[], Inflater] | None
     unreadable: str | None = None
     at_start: bool = False
+    decode: Callable[[], Decoder] | None = None
 
 
 def _zlib_magics() -> list[Magic]:
@@ -134,7 +137,7 @@ def _one_of(values: list[int]) -> bytes:
     return b"[" + b"".join(b"\\x%02x" % value for value in values) + b"]"
 
 
-MAGICS: tuple[Magic, ...] = (
+_STREAMS: tuple[Magic, ...] = (
     Magic("gzip", rb"\x1f\x8b\x08[\x00-\x1f]", 4),
     Magic("zip", rb"PK\x03\x04", 4),
     Magic("xz", rb"\xfd7zXZ\x00", 6),
@@ -143,16 +146,39 @@ MAGICS: tuple[Magic, ...] = (
     Magic("lz4", rb"\x04\x22\x4d\x18", 4),
     Magic("7z", rb"7z\xbc\xaf\x27\x1c\x00[\x00-\x04]", 8),
     Magic("rar", rb"Rar!\x1a\x07[\x00\x01]", 7),
+    Magic("png", png.BEGINS, png.LENGTH),
+    Magic("git-pack", pack.BEGINS, pack.LENGTH),
+    Magic("squashfs", headers.SQUASHFS, headers.SQUASHFS_LENGTH),
+    Magic("lzop", rb"\x89LZO\x00\r\n\x1a\n", 9),
+    Magic("snappy", rb"\xff\x06\x00\x00sNaPpY", 10),
+    Magic("lz4 (legacy)", rb"\x02\x21\x4c\x18", 4),
     Magic("compress", rb"\x1f\x9d[\x09-\x10\x89-\x90]", 3),
     Magic("cab", rb"MSCF\x00{4}.{4}\x00{4}.{4}\x00{4}\x03\x01", 26),
     Magic("lzma", headers.LZMA, headers.LZMA_LENGTH, headers.lzma_may_begin),
     Magic("lzip", rb"LZIP\x01[\x0c-\xfd]", 6),
     *_zlib_magics(),
 )
+MAGICS = (
+    *_STREAMS,
+    *(Magic(item.kind, item.begins, item.length, spelling=item) for item in SPELLINGS),
+)
+DIGITS = Magic("base64", b"", 0)
+"""What runs of base64 and hexadecimal digits go by; they are not found by a magic."""
+TEXT_KINDS = frozenset({DIGITS.kind, *(item.kind for item in SPELLINGS)})
+"""What `via` calls text that was decoded."""
+
+_BEGINS_STREAM = re.compile(b"|".join(magic.pattern for magic in _STREAMS), re.DOTALL)
 
 
-def opening(kind: str, data: bytes, offset: int) -> Opening | None:
+def opening(magic: Magic, data: bytes, offset: int) -> Opening | None:
     """What begins at `offset` of `data`, or None where it is a stray magic by its header alone."""
+    kind = magic.kind
+    if magic is DIGITS:
+        return _digits(data, offset)
+    if (spelling := magic.spelling) is not None:
+        if not is_spelled(spelling, data, offset):
+            return None
+        return Opening(kind, 0, None, decode=lambda: Spelled(spelling))
     if kind == "zlib":
         return Opening(kind, 0, DECODERS["zlib"]) if _zlib_may_begin(data, offset) else None
     if kind == "zip":
@@ -162,11 +188,33 @@ def opening(kind: str, data: bytes, offset: int) -> Opening | None:
         return Opening(kind, 6, lambda: lzma_decoder(header)) if header else None
     if kind == "compress" and not headers.compress_may_begin(data, offset):
         return None
+    if kind == "gzip" and not data[offset + 3] and not _zlib_may_begin(data, offset + 8):
+        # Without optional fields, deflate data begin behind ten bytes; zlib's behind two.
+        return None
+    if kind == "squashfs":
+        codec = headers.squashfs_codec(data, offset)
+        return Opening(kind, 0, None, f"squashfs with {codec}") if codec else None
+    if kind in _CHUNKED:
+        return Opening(kind, 0, _CHUNKED[kind])
     if kind not in DECODERS:
-        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=True)
+        certain = headers.is_archive(kind, data, offset)
+        if certain is False:
+            return None
+        return Opening(kind, 0, None, f"no decoder for {kind}", at_start=certain is None)
     if kind == "lzma":
         return Opening(kind, 0, DECODERS[kind], at_start=not headers.lzma_is_certain(data, offset))
     return Opening(kind, 0, DECODERS[kind])
+
+
+_CHUNKED: dict[str, Callable[[], Inflater]] = {"png": png.Png, "git-pack": pack.Pack}
+
+
+def _digits(data: bytes, offset: int) -> Opening | None:
+    found = digits_at(data, offset, lambda head: _BEGINS_STREAM.match(head) is not None)
+    if found is None:
+        return None
+    kind, skip = found
+    return Opening(kind, skip, None, decode=lambda: Digits(kind))
 
 
 _ZIP_HEADER = 30

@@ -29,7 +29,7 @@ from container_image.audit.report import (
 )
 from container_image.audit.scan import Budget
 from container_image.forms import FORMS_VERSION
-from container_image.oci import Image, Source
+from container_image.oci import Image, Source, is_digest
 
 _Group = tuple[Place, str, int, str, tuple[str, ...]]
 
@@ -52,7 +52,7 @@ def conclude(
     redaction = Redaction(budget)
     findings = _findings(Places(image, scans, hunted, redaction, source, inherited), policy, redaction, source)
     unread = tuple(_unread(image, scans, policy, redaction))
-    platforms = tuple(manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image")
+    platforms = [manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image"]
     incomplete = (
         hunted.incomplete
         or any(not item.accepted for item in unread)
@@ -76,8 +76,8 @@ def conclude(
             reference=opened.reference,
             digest=opened.digest,
             digest_kind=opened.digest_kind,
-            platforms=platforms,
-            absent_platforms=image.absent_platforms,
+            platforms=tuple(map(redaction.text, platforms)),
+            absent_platforms=tuple(map(redaction.text, image.absent_platforms)),
         ),
         environments=environments,
         verdict=verdict,
@@ -127,7 +127,7 @@ def _finding(
         match="full" if fraction == 1.0 else "partial",
         fraction=fraction,
         surface=place.surface,
-        platform=place.platform,
+        platform=redaction.redact(place.platform),
         digest=place.digest,
         layer=place.layer,
         path=place.path,
@@ -145,7 +145,9 @@ def _finding(
 
 
 def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
-    def unread(digest: str | None, path: str | None, reason: str) -> Unread:
+    def unread(key: str, path: str | None, reason: str) -> Unread:
+        digest = key if is_digest(key) else None
+        path = key if digest is None and path is None else path
         accepted = any(rule.accepts(reason, path or digest) for rule in policy.accept_unread)
         return Unread(digest=digest, path=redaction.redact(path), reason=reason, accepted=accepted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,13 @@ from container_image.audit.matcher import Matcher
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
-from container_image.errors import InvalidInputError
-from container_image.oci import Source, limit, open_image
+from container_image.errors import ImageReadError, InvalidInputError
+from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
+
+# Bytes of JSON that are kept until all is read; an image with all its attestations has a few megabytes.
+_DOCUMENTS = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +100,31 @@ def audit_source(
     hunted = hunt(values, policy, _recalled(opened.digest))
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
+    hits = documents = 0
+    times: dict[str, int] = defaultdict(lambda: 1)
     for blob in opened.blobs():
-        key = blob.digest or blob.name
+        key = blob.key
         while blob.digest is None and key in scans:
-            # An archive may hold a name twice, and both ship.
-            key += " (again)"
+            times[blob.key] += 1
+            key = again(blob.key, times[blob.key])
         scan = scan_blob(key, blob.chunks(), budget)
         scans[scan.key] = scan
+        documents += len(scan.document or b"")
+        if documents > _DOCUMENTS:
+            raise ImageReadError(
+                f"{opened.reference}: more than {_DOCUMENTS >> 20} MiB of JSON documents; remove what is no part of the image"
+            )
         if on_event is not None:
-            on_event(AuditEvent(len(scans), budget.bytes, sum(len(seen.hits) for seen in scans.values())))
-    documents = {key: scan.document for key, scan in scans.items() if scan.document is not None}
-    image = opened.assemble(documents, set(scans))
+            hits += len(scan.hits)
+            on_event(AuditEvent(len(scans), budget.bytes, hits))
+    known = {key: scan.document for key, scan in scans.items() if scan.document is not None}
+    image = opened.assemble(known, set(scans))
     if policy.platforms and "all" not in policy.platforms:
         image, outside = limit(image, policy.platforms)
         scans = {key: scan for key, scan in scans.items() if key not in outside}
     # Where a hit comes from is all that a base is needed for.
     seen = any(scan.hits or scan.strings or scan.shipped for scan in scans.values())
-    brought = inherited(opened.reference, image, documents, context=context) if seen else {}
+    brought = inherited(opened.reference, image, known, context=context) if seen else {}
     return conclude(
         opened, image, scans, hunted, budget, source, brought,
         environments=tuple(environments), warnings=tuple(warnings), started=started,

@@ -1,9 +1,12 @@
 """Formats whose first bytes say little: whether the header that they begin is a valid one.
 
-LZMA: the .lzma file format specification of liblzma, and lzip's manual. compress: the LZW codes of ncompress.
+LZMA: the .lzma file format specification of liblzma, and lzip's manual. compress: the LZW codes of ncompress. 7z and RAR:
+7zFormat.txt of the LZMA SDK, and technote.txt of RAR.
 """
 
 from __future__ import annotations
+
+import zlib
 
 _DICTIONARY = b"\\x00(?:%s)" % b"|".join(
     b"".join(b"\\x%02x" % byte for byte in size.to_bytes(4, "little")[1:])
@@ -63,3 +66,37 @@ def compress_may_begin(data: bytes, offset: int) -> bool:
         if bits >> 9 * number & 511 > (256 + number if number else 255):
             return False
     return len(coded) > 2
+
+
+SQUASHFS = rb"hsqs.{24}\x04\x00\x00\x00"
+"""The superblock of version 4.0, the only one that is written today."""
+
+SQUASHFS_LENGTH = 32
+# gzip, xz and zstd blocks have magics of their own, and are found by these.
+_SQUASHFS_UNREAD = {2: "lzma", 3: "lzo", 5: "lz4"}
+
+
+def squashfs_codec(data: bytes, offset: int) -> str | None:
+    """The compression of a squashfs image, where its blocks can't be opened."""
+    return _SQUASHFS_UNREAD.get(int.from_bytes(data[offset + 20 : offset + 22], "little"))
+
+
+def is_archive(kind: str, data: bytes, offset: int) -> bool | None:
+    """Whether a 7z or RAR archive begins here: its header has a checksum. None for formats that have none."""
+    if kind == "7z":
+        expected, header = data[offset + 8 : offset + 12], data[offset + 12 : offset + 32]
+        return zlib.crc32(header).to_bytes(4, "little") == expected
+    if kind == "rar" and data[offset + 6] == 1:
+        # RAR 5: a checksum of the header's size, a variable-length number, and of what it says.
+        size, at = 0, offset + 12
+        for shift in (0, 7, 14):
+            size |= (data[at] & 0x7F) << shift
+            at += 1
+            if not data[at - 1] & 0x80:
+                break
+        return zlib.crc32(data[offset + 12 : at + size]).to_bytes(4, "little") == data[offset + 8 : offset + 12]
+    if kind == "rar":
+        size = int.from_bytes(data[offset + 12 : offset + 14], "little")
+        checksum = zlib.crc32(data[offset + 9 : offset + 7 + size]) & 0xFFFF
+        return data[offset + 9] == 0x73 and checksum.to_bytes(2, "little") == data[offset + 7 : offset + 9]
+    return True if kind in ("cab", "lzop", "snappy") else None

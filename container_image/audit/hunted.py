@@ -10,7 +10,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import SearchedSecret
 from container_image.forms import searchable
 from container_image.records import Record, built_with
-from container_image.secrets import SecretValue, inner_values
+from container_image.secrets import SecretValue, look_inside
 
 
 @dataclass
@@ -51,9 +51,9 @@ def hunt(secrets: Mapping[str, SecretValue], policy: AuditPolicy, record: Record
 
 
 def _add_version(hunted: Hunted, policy: AuditPolicy, name: str, version: int, value: bytes) -> None:
-    inner = [item for item in inner_values(SecretValue(name, value)) if item.value.strip() != value.strip()]
+    inside = look_inside(SecretValue(name, value))
     structured = False
-    for item in inner:
+    for item in inside.values:
         reason = "public by key" if item.public else searchable(item.value)
         accepted = item.name in policy.accept_unsearchable or name in policy.accept_unsearchable
         row = SearchedSecret(
@@ -62,10 +62,21 @@ def _add_version(hunted: Hunted, policy: AuditPolicy, name: str, version: int, v
         _add_row(hunted, row, root=name)
         if reason is None:
             structured = True
-            hunted.targets.extend(targets(item.name, version, item.value))
+            hunted.targets.extend(targets(item.name, version, item.value, whole_only=item.whole))
         elif item.credential and not item.public and not accepted:
             hunted.incomplete = True
-    reason = searchable(value)
+    if inside.omitted:
+        accepted = name in policy.accept_unsearchable
+        row = SearchedSecret(
+            name=f"{name}:more", versions=version, searched=False, reason="too many", accepted=accepted
+        )
+        _add_row(hunted, row, root=name)
+        hunted.incomplete |= not accepted
+    if inside.unlisted:
+        more = SearchedSecret(name=f"{name}:more (public)", versions=version, searched=False, reason="public by key")
+        _add_row(hunted, more, root=name)
+    # Certificates and public keys are never needles, so a file of nothing else holds nothing to search for.
+    reason = "public by key" if inside.public else searchable(value)
     accepted = name in policy.accept_unsearchable
     row = SearchedSecret(
         name=name, versions=version, searched=reason is None, reason=reason, accepted=bool(reason and accepted)
@@ -73,7 +84,7 @@ def _add_version(hunted: Hunted, policy: AuditPolicy, name: str, version: int, v
     _add_row(hunted, row, root=name)
     if reason is None:
         hunted.targets.extend(targets(name, version, value, whole_only=structured))
-    elif not accepted:
+    elif not inside.public and not accepted:
         hunted.incomplete = True
 
 

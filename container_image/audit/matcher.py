@@ -8,19 +8,22 @@ from dataclasses import dataclass
 import hyperscan
 
 from container_image.audit.needles import Needle, Target, needles
+from container_image.audit.spelled import Spelling
 
 
 @dataclass(frozen=True, slots=True)
 class Magic:
-    """The first bytes of a format, as a regular expression over bytes; `length` of them.
+    """The first bytes of a format, as a regular expression over bytes; `length` of them, or at most so many.
 
-    `may_begin(data, offset)` tells strays by what follows, for magics that are found in every program.
+    `may_begin(data, offset)` tells strays by what follows, for magics that are found in every program. `spelling` is the
+    text's, where the format is one.
     """
 
     kind: str
     pattern: bytes
     length: int
     may_begin: Callable[[bytes, int], bool] | None = None
+    spelling: Spelling | None = None
 
 
 class Matcher:
@@ -51,35 +54,32 @@ class Matcher:
             number = ids.setdefault(magic.pattern, len(ids))
             lengths.append(magic.length)
             self.magics[number] = magic
-        self._checks = {number: magic.may_begin for number, magic in self.magics.items() if magic.may_begin is not None}
         self.lengths = lengths
         self.reach = max(lengths)
         # Indented narrow lines take several times the room of the form itself.
         self.context = 4 * context + 4096
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        self._database.compile(
-            expressions=list(ids),
-            ids=list(range(len(ids))),
-            elements=len(ids),
-            flags=[hyperscan.HS_FLAG_DOTALL] * len(ids),
-        )
+        flags = [hyperscan.HS_FLAG_DOTALL] * len(ids)
+        for number, magic in self.magics.items():
+            if magic.spelling is not None:
+                flags[number] |= hyperscan.HS_FLAG_SOM_LEFTMOST
+        self._database.compile(expressions=list(ids), ids=list(range(len(ids))), elements=len(ids), flags=flags)
         self._scratch = hyperscan.Scratch(self._database)
 
-    def scan(self, data: bytes, start: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """The needles and the magics in `data` from `start` on, as (pattern number, offset), by their ends."""
+    def scan(self, data: bytes, start: int) -> tuple[list[tuple[int, int]], list[tuple[Magic, int, int]]]:
+        """The needles in `data` from `start` on, as (number, offset), and the magics, as (magic, offset, end)."""
         hits: list[tuple[int, int]] = []
-        openings: list[tuple[int, int]] = []
-        lengths, magics, checks = self.lengths, self.magics, self._checks
+        openings: list[tuple[Magic, int, int]] = []
+        lengths, magics = self.lengths, self.magics
 
-        def on_match(number: int, _from: int, to: int, _flags: int, _context: object) -> None:
-            offset = start + to - lengths[number]
-            if number in checks:
-                if checks[number](data, offset):
-                    openings.append((number, offset))
-            elif number in magics:
-                openings.append((number, offset))
-            else:
-                hits.append((number, offset))
+        def on_match(number: int, begin: int, to: int, _flags: int, _context: object) -> None:
+            magic = magics.get(number)
+            if magic is None:
+                hits.append((number, start + to - lengths[number]))
+                return
+            offset = start + (to - lengths[number] if magic.spelling is None else begin)
+            if magic.may_begin is None or magic.may_begin(data, offset):
+                openings.append((magic, offset, start + to))
 
         # The binding takes any buffer; its annotations know str and bytes only.
         view = memoryview(data)[start:]

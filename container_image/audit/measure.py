@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,16 +42,37 @@ def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
     length = left + right
     if length < target.least:
         return None
+    whole = len(target.squeezed)
+    place = len(before)
+    if length < whole and not _is_enough(target, place - left, place + right):
+        return None
     start = offset - _extent(target.noise, left, buffer, offset, forward=False)
     stop = offset + _extent(target.noise, right, buffer, offset, forward=True)
-    whole = len(target.squeezed)
     if length < whole:
-        place = len(before)
         if _is_padding(target.squeezed[place - left : place + right]):
             return None
         if _differs_in_one(target, buffer, start, stop, left, right, before):
             return None
     return Run(target, start, stop, length / whole)
+
+
+@lru_cache(maxsize=256)
+def _places(target: Target) -> array[int]:
+    """Where each byte that is not noise is in the form, and its length."""
+    places = array("L")
+    at = 0
+    for match in target.noise.pattern.finditer(target.form.data):
+        places.extend(range(at, match.start()))
+        at = match.end()
+    places.extend(range(at, len(target.form.data) + 1))
+    return places
+
+
+def _is_enough(target: Target, start: int, stop: int) -> bool:
+    """Whether these squeezed bytes, with all noise between and beside them, are as many as the shortest run has."""
+    places = _places(target)
+    first = places[start - 1] + 1 if start else 0
+    return places[stop] - first >= target.run
 
 
 def _is_padding(data: bytes) -> bool:

@@ -5,9 +5,11 @@ A needle is short, because a long one is broken by the first line break. From ea
 - **blocks** of b bytes, placed so that every run of the shortest length that is reported, r, holds some of them whole:
   pairs of adjacent blocks where r >= 2b, so that wrapping at any width of at least 2b leaves one of the two whole;
   single blocks elsewhere;
-- **line ends**, four bytes and a line break, quote or continuation, for everything that is wrapped more narrowly.
+- **line ends**, four bytes and a line break, quote or continuation, for everything that is wrapped more narrowly; not of
+  the forms that only programs write, which wrap at 60 and more.
 
-How much of the form is there around a hit is then measured.
+How much of the form is there around a hit is then measured. Forms that spell every byte have no needles: what is spelled is
+decoded (`spelled.py`).
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ MIN_RUN = 12
 """The shortest run of a value that is reported, in bytes of the value, when the value is longer than that."""
 
 _LINE_BREAK = re.compile(rb"[\r\n]+")
-_SEPARATORS = b"\\%: "
-_SPELLED_EXPANSION = 2.5
+_NEVER_NARROW = frozenset({"base64(base64)", "base32", "base85", "utf-32"})
+# Filling, as half of a value may be, is found everywhere.
+_PADDING = re.compile(rb"(.)\1{7,}|(..)\2{3,}|(...)\3{2,}|(....)\4{2,}", re.DOTALL)
 _BOILERPLATE = re.compile(
     rb"-----(?:BEGIN|END) [A-Z0-9 ]+-----|https?://|"
     rb"\bghp_|\bgithub_pat_|\bglpat-|\bpypi-AgEIcHlwaS5vcmc|\bnpm_|\bxox[abp]-|\bsk-(?:proj-)?|\bhf_|\bAKIA"
@@ -43,7 +46,8 @@ _BOILERPLATE = re.compile(
 class Target:
     """One form of one value of one secret: what a needle stands for.
 
-    `least` is r, the shortest run worth reporting, counted in `squeezed`, the form without what is noise in it.
+    `run` is r, the shortest run worth reporting; `least` is how much of `squeezed`, the form without what is noise in it,
+    the noisiest such run holds.
     """
 
     secret: str
@@ -51,6 +55,7 @@ class Target:
     form: Form
     noise: Noise
     squeezed: bytes
+    run: int
     least: int
 
     def __repr__(self) -> str:
@@ -79,6 +84,8 @@ def targets(secret: str, version: int, value: bytes, *, whole_only: bool = False
     """A value's forms as targets. `whole_only` reports nothing less than all of it."""
     found = []
     for form in forms(value):
+        if form.spelled:
+            continue
         noise = noise_of(form)
         squeezed = noise.squeeze(form.data)
         source = len(form.data) / form.expansion
@@ -87,7 +94,7 @@ def targets(secret: str, version: int, value: bytes, *, whole_only: bool = False
             # Rounded first: 122 / 243 * 243 is a little more than 122.
             run = ceil(round(share * len(form.data), 6))
             least = len(squeezed) if share == 1.0 else run - _most_noise(noise, form.data, run)
-            found.append(Target(secret, version, form, noise, squeezed, least))
+            found.append(Target(secret, version, form, noise, squeezed, run, least))
     return found
 
 
@@ -109,7 +116,8 @@ def needles(target: Target) -> Iterator[Needle]:
     # Runs are counted without white space; with it they are at least as long.
     run = max(block, target.least)
     breaks = [match.span() for match in _LINE_BREAK.finditer(data)]
-    avoided = breaks + [match.span() for match in _BOILERPLATE.finditer(data)]
+    padding = [match.span() for match in _PADDING.finditer(data)]
+    avoided = breaks + padding + [match.span() for match in _BOILERPLATE.finditer(data)]
     avoided.sort()
     paired = run >= 2 * block
     extent = 2 * block if paired else block
@@ -117,15 +125,16 @@ def needles(target: Target) -> Iterator[Needle]:
     for position in _spread(len(data), extent, run):
         start = _beside(position, extent, avoided, len(data))
         if start is None:
-            start = _beside(position, block, breaks, len(data))
+            start = _beside(position, block, sorted(breaks + padding), len(data))
             chosen.update([] if start is None else [start])
             continue
         chosen.add(start)
         if paired:
             chosen.add(start + block)
-    for position in sorted(chosen):
+    for position in sorted(chosen) or range(0, len(data) - block + 1, block):
         yield Needle(target, position, block)
-    yield from _line_ends(target, 2 * block, run, {start for start, _ in breaks})
+    if target.form.family not in _NEVER_NARROW:
+        yield from _line_ends(target, 2 * block, run, {start for start, _ in breaks})
 
 
 def _line_ends(target: Target, widest: int, run: int, breaks: set[int]) -> Iterator[Needle]:
@@ -133,21 +142,17 @@ def _line_ends(target: Target, widest: int, run: int, breaks: set[int]) -> Itera
 
     Whatever the width and wherever the first line ends, one of the positions is the end of a line. The value's own
     line ends are added, a run's length apart, for values whose lines are all short. What ends a line otherwise than
-    with a break (a quote, a continuation) is looked for near the value's beginning only, and an encoding that spells
-    every byte is expected to break between two of them.
+    with a break (a quote, a continuation) is looked for near the value's beginning only.
     """
-    data, noise, spelled = target.form.data, target.noise, target.form.expansion > _SPELLED_EXPANSION
+    data, noise = target.form.data, target.noise
     # A form of 10 digits may be cut behind the third: neither side holds a block, nor the first one four bytes.
     short = len(data) < BLOCK + LINE_END
-    length = (LINE_END - short) * (2 if noise.wide else 1)
-    if spelled:
-        length = 2 * ceil(target.form.expansion)
+    length = (LINE_END - short) * noise.width
     span = widest + length
     first = set(range(length, min(len(data), span) + 1))
     ends = set(first)
-    if not spelled:
-        for start in _spread(len(data), min(len(data), span), max(run, span)):
-            ends.update(range(start + length, min(start + span, len(data)) + 1))
+    for start in _spread(len(data), min(len(data), span), max(run, span)):
+        ends.update(range(start + length, min(start + span, len(data)) + 1))
     last = -run
     for end in sorted(breaks):
         if end - last >= run // 2 or end - last < 0:
@@ -155,9 +160,7 @@ def _line_ends(target: Target, widest: int, run: int, breaks: set[int]) -> Itera
             last = end
     for end in sorted(ends):
         literal = data[end - length : end]
-        if end < length or len(set(noise.squeeze(literal))) < 2 or (noise.wide and end % 2):
-            continue
-        if spelled and data[end - 1] not in _SEPARATORS and data[end : end + 1] not in _SEPARATORS:
+        if end < length or len(set(noise.squeeze(literal))) < 2 or end % noise.width:
             continue
         yield Needle(target, end - length, length, noise.breaks + (noise.others if end in first else ()))
 

@@ -13,14 +13,14 @@ class Noise:
     """Line breaks (also spelled, in a JSON string), indentation, quotes, concatenation and continuation.
 
     `members` are the bytes in it; `breaks` and `others` are what a line may end with: a line break, or what a writer
-    puts before one. With `wide` characters, each has a zero byte, so zero bytes count for nothing.
+    puts before one. With characters of `width` bytes, each has zero bytes, so these count for nothing.
     """
 
     pattern: re.Pattern[bytes]
     members: frozenset[int]
     breaks: tuple[bytes, ...] = (b"\r", b"\n")
     others: tuple[bytes, ...] = (b'"', b"'", b"\\")
-    wide: bool = False
+    width: int = 1
 
     def squeeze(self, data: bytes) -> bytes:
         """The bytes without any noise."""
@@ -28,17 +28,35 @@ class Noise:
 
     def narrow(self, data: bytes) -> bytes:
         """The bytes without the zero bytes of wide characters."""
-        return data.replace(b"\0", b"") if self.wide else data
+        return data.replace(b"\0", b"") if self.width > 1 else data
 
 
-TEXT = Noise(re.compile(rb"\\[nrt]|[\t\n\r \"'\\+]"), frozenset(b"\t\n\r \"'\\+nrt"))
-_WIDE_PATTERN, _WIDE_MEMBERS = re.compile(rb"\\\x00?[nrt]|[\t\n\r \"'\\+\x00]"), TEXT.members | {0}
-_WIDE = {
-    "utf-16-le": Noise(_WIDE_PATTERN, _WIDE_MEMBERS, wide=True),
-    "utf-16-be": Noise(_WIDE_PATTERN, _WIDE_MEMBERS, (b"\0\r", b"\0\n"), (b'\0"', b"\0'", b"\0\\"), wide=True),
+# The equals sign is what quoted-printable puts before a line break (RFC 2045, 6.7).
+TEXT = Noise(re.compile(rb"\\[nrt]|[\t\n\r \"'\\+=]"), frozenset(b"\t\n\r \"'\\+nrt="))
+_QUOTED = Noise(TEXT.pattern, TEXT.members, others=(*TEXT.others, b"="))
+_WIDE_PATTERN, _WIDE_MEMBERS = re.compile(rb"\\\x00*[nrt]|[\t\n\r \"'\\+\x00]"), TEXT.members | {0}
+
+
+def _wide(width: int, before: bytes) -> Noise:
+    return Noise(
+        _WIDE_PATTERN,
+        _WIDE_MEMBERS,
+        tuple(before + end for end in TEXT.breaks),
+        tuple(before + end for end in TEXT.others),
+        width,
+    )
+
+
+_BY_NAME = {
+    "raw": _QUOTED,
+    "quoted-printable": _QUOTED,
+    "utf-16-le": _wide(2, b""),
+    "utf-16-be": _wide(2, b"\0"),
+    "utf-32-le": _wide(4, b""),
+    "utf-32-be": _wide(4, b"\0\0\0"),
 }
 
 
 def noise_of(form: Form) -> Noise:
     """The noise between two pieces of a form."""
-    return _WIDE.get(form.name, TEXT)
+    return _BY_NAME.get(form.name, TEXT)

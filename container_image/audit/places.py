@@ -16,7 +16,7 @@ from container_image.audit.hunted import Hunted
 from container_image.audit.layer import Overlay
 from container_image.audit.redaction import Redaction
 from container_image.audit.report import State, Surface
-from container_image.oci import Image, Manifest
+from container_image.oci import Image, Manifest, is_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,9 @@ class Place:
     step: Step | None
     from_base: bool = False
 
+
+# A manifest may name one blob any number of times, and each is another place of every hit in it.
+_MAX_ROLES = 100
 
 # Of a manifest of each kind: itself, its config, its layers.
 _SURFACES: dict[str, tuple[Surface, Surface, Surface]] = {
@@ -91,17 +94,17 @@ class Places:
                 roles[manifest.digest].append(_Role(surfaces[0], manifest))
             roles[manifest.config_digest].append(_Role(surfaces[1], manifest))
             for number, layer in enumerate(manifest.layers):
-                # What an attestation calls its layers are statements.
-                roles[layer.digest].append(
-                    _Role(surfaces[2], manifest, None if manifest.kind == "attestation" else number)
-                )
+                if len(roles[layer.digest]) < _MAX_ROLES:
+                    # What an attestation calls its layers are statements.
+                    told = None if manifest.kind == "attestation" else number
+                    roles[layer.digest].append(_Role(surfaces[2], manifest, told))
         return roles
 
     def _placed(
         self, scan: BlobScan, role: _Role, states: dict[tuple[str, int, str], State]
     ) -> Iterator[tuple[Place, Hit]]:
         root_of = self._hunted.root_of
-        digest = scan.key if ":" in scan.key else None
+        digest = scan.key if is_digest(scan.key) else None
         platform = None if role.manifest is None else role.manifest.platform
         if scan.document is not None:
             told: set[str] = set()
@@ -124,7 +127,7 @@ class Places:
         for hit in distinct([hit for hit in scan.shipped if root_of(hit.run.target) not in found], root_of):
             # Its offset counts in the compressed bytes, which no path belongs to.
             yield Place(role.surface, platform, digest, role.layer, None, None, None, from_base), hit
-        for hit in distinct([*scan.hits, *self._split_names(scan)], root_of):
+        for hit in distinct(scan.hits, root_of):
             path = None if scan.index is None else scan.index.path_at(hit.offset)
             state: State | None = None
             step = None
@@ -135,16 +138,6 @@ class Places:
             path = scan.key if path is None and digest is None else path
             path = self._redaction.redact(path)
             yield Place(role.surface, platform, digest, role.layer, path, state, step, from_base), hit
-
-    def _split_names(self, scan: BlobScan) -> list[Hit]:
-        """Hits in names that a tar header holds in two pieces."""
-        if scan.index is None or not scan.index.metadata:
-            return []
-        found = []
-        for offset, name in scan.index.metadata:
-            for hit in self._redaction.search(name):
-                found.append(Hit(hit.run, offset, hit.via))
-        return found
 
     def _in_config(
         self, role: _Role, pointer: str, root: str, pointed: Mapping[str, list[Hit]]
@@ -187,17 +180,22 @@ class Places:
         """What the layers above did to each path that has a hit."""
         found: dict[tuple[str, int, str], State] = {}
         for manifest in self._image.manifests:
-            if manifest.kind != "image" or not any(layer.digest in wanted for layer in manifest.layers):
+            digests = [layer.digest for layer in manifest.layers]
+            if manifest.kind != "image" or wanted.isdisjoint(digests):
                 continue
-            overlay = Overlay()
-            for number in range(len(manifest.layers) - 1, -1, -1):
-                scan = self._scans.get(manifest.layers[number].digest)
-                if scan is None or scan.index is None:
+            indexes = [None if scan is None else scan.index for scan in map(self._scans.get, digests)]
+            paths: list[set[str]] = []
+            for digest, index in zip(digests, indexes, strict=True):
+                hits = self._scans[digest].hits if index is not None else []
+                paths.append({path for hit in hits if index and (path := index.path_at(hit.offset)) is not None})
+            overlay = Overlay(set().union(*paths))
+            for number in range(len(digests) - 1, -1, -1):
+                index = indexes[number]
+                if index is None:
                     continue
-                for path in {scan.index.path_at(hit.offset) for hit in scan.hits} - {None}:
-                    state = overlay.state(cast(str, path))
-                    found[(manifest.digest, number, cast(str, path))] = cast(State, state)
-                overlay.add(scan.index)
+                for path in paths[number]:
+                    found[(manifest.digest, number, path)] = cast(State, overlay.state(path))
+                overlay.add(index)
         return found
 
 

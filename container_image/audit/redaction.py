@@ -10,25 +10,40 @@ class Redaction:
     """Searches short texts, such as names, for the values that an audit hunts; remembers what it redacted."""
 
     def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+        # What is searched here is not counted.
+        self._budget = Budget(budget.matcher, budget.policy)
         self._known: dict[str, str] = {}
 
     def search(self, data: bytes) -> list[Hit]:
-        """The hits in `data`, which is not looked into for streams."""
+        """The hits in `data`."""
         hits: list[Hit] = []
-        scanner = StreamScanner(self._budget, hits, [], carved=False)
+        scanner = StreamScanner(self._budget, hits, [])
         scanner.feed(data)
         scanner.finish()
         return hits
 
     def redact(self, text: str | None) -> str | None:
         """The text with every value in it replaced by its secret's name."""
-        if text is None:
-            return None
+        return None if text is None else self.text(text)
+
+    def text(self, text: str) -> str:
+        """`redact` of what is there for certain."""
         if text not in self._known:
-            data = text.encode("utf-8", "surrogateescape")
+            data = _encoded(text)
             hits = distinct(self.search(data), lambda _target: "")
             for hit in sorted(hits, key=lambda hit: hit.run.start, reverse=True):
+                if hit.via:
+                    # Nothing tells where what was decoded is in the text: it all goes.
+                    data = f"[{hit.run.target.secret}]".encode()
+                    break
                 data = data[: hit.run.start] + f"[{hit.run.target.secret}]".encode() + data[hit.run.stop :]
             self._known[text] = data.decode("utf-8", "backslashreplace")
         return self._known[text]
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes of a text from a file name, which need not be UTF-8, or from JSON, which may hold half a character."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

@@ -20,7 +20,7 @@ from container_image.audit.policy import AuditPolicy
 
 Surface = Literal["layer", "config", "history", "manifest", "attestation", "metadata", "cache"]
 State = Literal["visible", "deleted", "overwritten"]
-Unsearched = Literal["too short", "low entropy", "declared public", "public by key"]
+Unsearched = Literal["too short", "low entropy", "too many", "declared public", "public by key"]
 
 
 class Verdict(str, Enum):

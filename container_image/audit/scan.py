@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from container_image.audit import carve
 from container_image.audit.hits import Gap, Hit
-from container_image.audit.matcher import Matcher
+from container_image.audit.matcher import Magic, Matcher
 from container_image.audit.measure import Run, measure
 from container_image.audit.policy import AuditPolicy
-from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, inflate_all
+from container_image.audit.spelled import Decoder, runs
+from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, WindowError, inflate_all
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
+# An image that is full of a value leaks it; each hit takes some 400 bytes, and as many microseconds.
+_MAX_HITS = 200_000
 # The largest block of any format, lz4's: that late a stream may turn out to be broken.
 _REOPEN = 4 << 20
 # How much of a header may be needed behind a magic: a zip member's, with its name.
@@ -29,6 +32,7 @@ class Budget:
     matcher: Matcher
     policy: AuditPolicy
     bytes: int = 0
+    hits: int = 0
     streams: int = 0
     truncated: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -37,6 +41,8 @@ class Budget:
         """Which limit of the policy is reached, if one is."""
         if self.bytes > self.policy.max_bytes:
             return f"max_bytes ({self.policy.max_bytes}) reached"
+        if self.hits > _MAX_HITS:
+            return f"{_MAX_HITS} occurrences found, the rest not counted"
         limit = self.policy.max_seconds
         if limit is not None and time.monotonic() - self.started > limit:
             return f"max_seconds ({limit:g}) reached"
@@ -67,10 +73,12 @@ class StreamScanner:
         self._base = 0
         self._scanned = 0
         self._pending: list[tuple[int, int]] = []
-        self._openings: list[tuple[int, int]] = []
-        self._child: _Child | None = None
-        self._deferred: list[tuple[int, int]] = []
+        self._openings: list[tuple[Magic, int]] = []
+        self._child: _Child | _Text | None = None
+        self._deferred: list[tuple[Magic, int]] = []
+        # Up to where a stream, or a text of each kind, was read: what is inside came out of that one.
         self._inside = 0
+        self._inside_text: dict[str, int] = {}
         self._latest: dict[int, Run] = {}
 
     def feed(self, data: bytes) -> None:
@@ -83,7 +91,7 @@ class StreamScanner:
         while (child := self._child) is not None:
             self._child = None
             child.finish()
-            self._reopen(child)
+            self._close(child)
             self._open(final=True)
 
     def _take(self, data: bytes, *, final: bool) -> None:
@@ -97,24 +105,31 @@ class StreamScanner:
             child.feed(data)
             if child.done:
                 self._child = None
-                self._inside = self._base + len(buffer) - len(data) + child.used_last
-                self._reopen(child)
+                self._close(child)
         self._open(final=final)
         self._verify(final=final)
         keep = self._base + len(buffer)
-        for waiting in (self._pending, self._openings):
-            if waiting:
-                keep = min(keep, min(position for _, position in waiting))
+        if self._pending:
+            keep = min(keep, min(position for _, position in self._pending))
+        if self._openings:
+            keep = min(keep, min(position for _, position in self._openings))
         drop = keep - max(self._matcher.context, _REOPEN if self._child is not None else 0) - self._base
         if drop > 0:
             self._buffer = buffer[drop:]
             self._base += drop
             self._scanned -= drop
+            if self._deferred and self._deferred[0][1] < self._base:
+                # What is not in the buffer any more can't be opened.
+                self._deferred = [item for item in self._deferred if item[1] >= self._base]
 
-    def _reopen(self, child: _Child) -> None:
-        """What was taken for a part of a stream that then broke off may begin streams of its own."""
-        if not child.complete:
-            self._inside = child.position + 1
+    def _close(self, child: _Child | _Text) -> None:
+        """What was taken for a part of a stream that then broke off may begin streams of its own; so may any text."""
+        if isinstance(child, _Text):
+            self._inside_text[child.kind] = child.stop
+            self._hits += child.hits()
+        else:
+            self._inside = child.stop if child.complete else child.position + 1
+        if self._deferred and (isinstance(child, _Text) or not child.complete):
             self._openings.extend(item for item in self._deferred if item[1] >= self._base)
             self._openings.sort(key=lambda item: item[1])
         self._deferred.clear()
@@ -132,9 +147,11 @@ class StreamScanner:
             if at + lengths[number] > seen:
                 self._pending.append((number, self._base + at))
         if self._carved:
-            for number, at in openings:
-                if at + lengths[number] > seen:
-                    self._openings.append((number, self._base + at))
+            found = [(magic, self._base + at) for magic, at, end in openings if end > seen]
+            digits = [(carve.DIGITS, self._base + at) for at in runs(self._buffer, seen)]
+            if digits:
+                found = sorted(found + digits, key=lambda item: item[1])
+            self._openings += found
         self._scanned = len(self._buffer)
 
     def _verify(self, *, final: bool) -> None:
@@ -157,54 +174,68 @@ class StreamScanner:
                 self._latest[id(needle.target)] = run
                 offset = run.start if self._outer_offset is None else self._outer_offset
                 self._hits.append(Hit(run, offset, self._via))
+                self._budget.hits += 1
         self._pending = waiting
 
     def _open(self, *, final: bool) -> None:
         if not self._openings:
             return
         end = self._base + len(self._buffer)
-        waiting: list[tuple[int, int]] = []
-        for number, position in self._openings:
-            # What is inside a stream that is being read comes out of that one, unless it breaks off.
-            if self._child is not None:
-                self._deferred.append((number, position))
-            elif position < self._inside:
+        waiting: list[tuple[Magic, int]] = []
+        for magic, position in self._openings:
+            if position < self._inside or position < self._inside_text.get(magic.kind, 0):
                 continue
+            # What is inside a stream that is being read comes out of that one, unless it breaks off.
+            if (child := self._child) is not None:
+                if not isinstance(child, _Text) or child.kind != magic.kind:
+                    self._deferred.append((magic, position))
             elif not final and position + _HEADER_ROOM > end:
-                waiting.append((number, position))
+                waiting.append((magic, position))
             else:
-                self._try(self._matcher.magics[number].kind, position)
+                self._try(magic, position)
         self._openings = waiting
 
-    def _try(self, kind: str, position: int) -> None:
+    def _try(self, magic: Magic, position: int) -> None:
         at = position - self._base
-        opening = carve.opening(kind, self._buffer, at)
+        opening = carve.opening(magic, self._buffer, at)
         if opening is None or (opening.at_start and position % _TAR_BLOCK):
             return
         offset = position if self._outer_offset is None else self._outer_offset
-        if opening.make is None:
-            self._gaps.append(Gap(offset, opening.unreadable or kind))
+        if opening.make is None and opening.decode is None:
+            self._gaps.append(Gap(offset, opening.unreadable or opening.kind))
             return
         begin = at + opening.skip
-        if not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+        try:
+            if opening.make and not _may_be_stream(opening.make(), self._buffer[begin : begin + _TRIAL_INPUT]):
+                return
+        except WindowError as error:
+            # A program that knows zstd holds its magic, before whatever bytes; xz has a checksum in its header.
+            if opening.kind != "zstd" or position % _TAR_BLOCK == 0:
+                self._gaps.append(Gap(offset, f"{opening.kind} stream {error}"))
             return
         limit = self._budget.policy.max_depth
-        if len(self._via) >= limit:
+        # Text in text has a depth of its own: names look like base64, at any depth.
+        if sum((kind in carve.TEXT_KINDS) == (opening.make is None) for kind in self._via) >= limit:
             self._gaps.append(Gap(offset, f"max_depth ({limit}) reached"))
             return
-        scanner = StreamScanner(self._budget, self._hits, self._gaps, via=(*self._via, kind), outer_offset=offset)
-        child = _Child(opening.make(), scanner, self._budget, position, offset, self._gaps)
+        via = (*self._via, opening.kind)
+        child: _Child | _Text
+        if opening.decode is not None:
+            child = _Text(magic.kind, opening.decode(), self._budget, via, self._base + begin, offset, self._gaps)
+        elif opening.make is not None:
+            scanner = StreamScanner(self._budget, self._hits, self._gaps, via=via, outer_offset=offset)
+            child = _Child(opening.make(), scanner, self._budget, position, self._base + begin, offset, self._gaps)
         child.feed(self._buffer[begin:])
-        if not child.done:
+        if child.done:
+            self._close(child)
+        else:
             self._child = child
-        elif child.complete:
-            self._inside = self._base + begin + child.used_last
 
 
 class _Child:
     """A stream inside another one, being inflated as its bytes go by.
 
-    `used_last` is how much of what it was last fed it took. It is `complete` when it came to its end or to a limit.
+    It goes from `position`, with its header, to `stop`; it is `complete` when it came to its end or to a limit.
     """
 
     def __init__(
@@ -213,6 +244,7 @@ class _Child:
         scanner: StreamScanner,
         budget: Budget,
         position: int,
+        begin: int,
         offset: int,
         gaps: list[Gap],
     ) -> None:
@@ -220,22 +252,32 @@ class _Child:
         self._scanner = scanner
         self._budget = budget
         self.position = position
+        self._begin = begin
         self._offset = offset
         self._gaps = gaps
         self._used = 0
-        self.used_last = 0
         self._produced = 0
         self.done = False
         self.complete = False
 
+    @property
+    def stop(self) -> int:
+        """Behind the last byte that was used."""
+        return self._begin + self._used
+
     def feed(self, data: bytes) -> None:
-        self.used_last = 0
+        try:
+            self._feed(data)
+        except WindowError as error:
+            self._gaps.append(Gap(self._offset, str(error)))
+            self.finish()
+
+    def _feed(self, data: bytes) -> None:
         for out, used in inflate_all(self._inflater, data, CAREFUL_STEP):
             if out is None:
                 self.finish()
                 return
             self._used += used
-            self.used_last += used
             self._produced += len(out)
             self._budget.bytes += len(out)
             self._scanner.feed(out)
@@ -258,6 +300,58 @@ class _Child:
         if complete or self._produced >= carve.MIN_OUTPUT:
             self._budget.streams += 1
             self._budget.truncated += not complete
+        self._scanner.finish()
+
+
+class _Text:
+    """A text inside a stream that stands for bytes, being decoded as it goes by."""
+
+    def __init__(
+        self,
+        kind: str,
+        decoder: Decoder,
+        budget: Budget,
+        via: tuple[str, ...],
+        begin: int,
+        offset: int,
+        gaps: list[Gap],
+    ) -> None:
+        self.kind = kind
+        self._decoder = decoder
+        self._budget = budget
+        self._begin = begin
+        self._via = via
+        self._found: list[Hit] = []
+        self._scanner = StreamScanner(budget, self._found, gaps, via=via, outer_offset=offset)
+        self.done = False
+
+    @property
+    def stop(self) -> int:
+        """Behind the last byte that belongs to the text."""
+        return self._begin + self._decoder.consumed
+
+    def feed(self, data: bytes) -> None:
+        self._take(self._decoder.feed(data))
+        if self._decoder.eof:
+            self._end()
+
+    def finish(self) -> None:
+        """The stream around the text is over."""
+        self._take(self._decoder.flush())
+        self._end()
+
+    def hits(self) -> list[Hit]:
+        """What was found in the text, which is over; each hit is told where that text is."""
+        span = (self._begin, self.stop)
+        return [replace(hit, decoded=span) if hit.via == self._via else hit for hit in self._found]
+
+    def _take(self, out: bytes) -> None:
+        if out:
+            self._budget.bytes += len(out)
+            self._scanner.feed(out)
+
+    def _end(self) -> None:
+        self.done = True
         self._scanner.finish()
 
 

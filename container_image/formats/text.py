@@ -22,11 +22,14 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for finding in report.findings:
         yield ""
         yield from _finding(finding)
-    unsearched = [row for row in report.secrets if row.reason in ("too short", "low entropy")]
+    unsearched = [row for row in report.secrets if row.reason in ("too short", "low entropy", "too many")]
     for row in unsearched:
         yield ""
         yield f"NOT SEARCHED FOR  {row.name}: {row.reason}{' (accepted)' if row.accepted else ''}"
-        if not row.accepted:
+        if not row.accepted and row.reason == "too many":
+            name = row.name.rsplit(":", 1)[0]
+            yield f"  fix    give what the build needs in smaller secrets, or accept that (--accept-unsearchable {name})"
+        elif not row.accepted:
             yield f"  fix    give it a longer, random value, or accept that (--accept-unsearchable {row.name})"
     for row in report.secrets:
         if row.built_with == "different":

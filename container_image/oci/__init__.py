@@ -3,7 +3,17 @@
 from container_image.oci.archive import ArchiveSource
 from container_image.oci.daemon import DaemonSource
 from container_image.oci.layout import LayoutSource
-from container_image.oci.model import Blob, Descriptor, DigestKind, Image, ImageConfig, Manifest, Source
+from container_image.oci.model import (
+    Blob,
+    Descriptor,
+    DigestKind,
+    Image,
+    ImageConfig,
+    Manifest,
+    Source,
+    again,
+    is_digest,
+)
 from container_image.oci.platforms import limit
 from container_image.oci.push import push_archive
 from container_image.oci.reference import open_image
@@ -23,6 +33,8 @@ __all__ = [
     "RegistrySource",
     "RootfsSource",
     "Source",
+    "again",
+    "is_digest",
     "limit",
     "open_image",
     "push_archive",

@@ -8,18 +8,25 @@ from pathlib import Path
 
 from container_image.errors import ImageNotFoundError, ImageReadError
 from container_image.oci.model import (
+    DOCUMENT_LIMIT,
     INDEX_TYPES,
     Blob,
     Descriptor,
     DigestKind,
     Image,
     Manifest,
+    again,
     assemble,
     children,
     parse_config,
     read_document,
 )
 from container_image.oci.tape import archive_blobs, blob_digest
+
+# As many as Linux follows; more are a circle.
+_MAX_LINKS = 40
+# What an archive may hold twice, so that readers differ in which one counts.
+_ROOTS = ("index.json", "manifest.json")
 
 
 class ArchiveSource:
@@ -41,6 +48,11 @@ class ArchiveSource:
             yield from archive_blobs(file, str(self._path), self._links)
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
+        for name in _ROOTS:
+            if again(name) in seen:
+                raise ImageReadError(
+                    f"{self._path}: it has two {name}, and readers differ in which counts; save it again"
+                )
         if self._legacy is not None:
             return _assemble_legacy(self._legacy, self._links, documents, seen)
         return assemble(self._root, documents, seen)
@@ -59,12 +71,23 @@ def read_documents(path: Path, names: Collection[str]) -> dict[str, bytes]:
         with path.open("rb") as file:
             for blob in archive_blobs(file, str(path)):
                 if blob.name in names:
-                    found[blob.name] = b"".join(blob.pieces)
+                    found[blob.name] = _whole(blob, path)
                     if len(found) == len(names):
                         break
     except OSError as error:
         raise ImageReadError(f"{path}: can't be read: {error.strerror}") from None
     return found
+
+
+def _whole(blob: Blob, path: Path) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    for piece in blob.pieces:
+        pieces.append(piece)
+        size += len(piece)
+        if size > DOCUMENT_LIMIT:
+            raise ImageReadError(f"{path}: its {blob.name} has more than {DOCUMENT_LIMIT >> 20} MiB; it is no image's")
+    return b"".join(pieces)
 
 
 def is_archive(path: Path) -> bool:
@@ -151,7 +174,7 @@ def _assemble_legacy(
 def _key(path: str, links: Mapping[str, str]) -> str:
     """What a member is known by. A layer that the archive holds twice is a link to the first, and may be one to a link."""
     path = posixpath.normpath(path)
-    for _ in links:
+    for _ in range(_MAX_LINKS):
         if path not in links:
             break
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), links[path]))

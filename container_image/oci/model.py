@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -12,6 +13,8 @@ from container_image.errors import DigestMismatchError, ImageReadError
 
 DigestKind = Literal["index", "manifest", "config"]
 CHUNK = 1 << 20
+DOCUMENT_LIMIT = 4 << 20
+"""Bytes of an index or manifest: what registries take at most (OCI distribution-spec, manifests)."""
 
 INDEX_TYPES = frozenset(
     {"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"}
@@ -20,6 +23,11 @@ MANIFEST_TYPES = frozenset(
     {"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"}
 )
 CACHE_CONFIG_TYPE = "application/vnd.buildkit.cacheconfig.v0"
+# Registered in the image-spec; what is weaker proves nothing.
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]{32,}")
+# What decides which blobs there are: of two keys that differ in case alone, Go's readers take the last one.
+_STRUCTURE = frozenset({"manifests", "layers", "config", "digest", "urls", "platform", "subject", "blobs"})
 _ATTESTATION_TYPE = "vnd.docker.reference.type"
 _ATTESTATION_FOR = "vnd.docker.reference.digest"
 
@@ -100,6 +108,16 @@ class Source(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text has the form of a digest (OCI image-spec, descriptor)."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def again(name: str, number: int = 2) -> str:
+    """What a member is known by whose name another one has: an archive may hold a name twice, and both ship."""
+    return f"{name} (again, {number})"
+
+
 @dataclass
 class Blob:
     """Some bytes that ship: a blob, under its digest, or a member of an archive that has none, under its name."""
@@ -107,6 +125,11 @@ class Blob:
     digest: str | None
     name: str
     pieces: Iterator[bytes] = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """What the blob is known by: a file whose name is like a digest is not the blob of that digest."""
+        return self.digest or (f"./{self.name}" if is_digest(self.name) else self.name)
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes in pieces of at most 1 MiB, hashed as they go by.
@@ -118,10 +141,11 @@ class Blob:
             yield from self.pieces
             return
         algorithm, _, expected = self.digest.partition(":")
-        try:
-            hasher = hashlib.new(algorithm)
-        except ValueError:
-            raise ImageReadError(f"{self.digest}: unknown digest algorithm {algorithm!r}") from None
+        if algorithm not in _ALGORITHMS:
+            raise ImageReadError(
+                f"{self.digest}: the digest algorithm {algorithm} is not one of {', '.join(_ALGORITHMS)}; build again"
+            )
+        hasher = hashlib.new(algorithm)
         for piece in self.pieces:
             hasher.update(piece)
             yield piece
@@ -138,7 +162,7 @@ def assemble(root: Descriptor, documents: Mapping[str, bytes], seen: Collection[
         ImageReadError: a document is not what its descriptor says.
     """
     walk = _Walk(documents, seen)
-    walk.visit(root)
+    walk.visit_all(root)
     return Image(
         root,
         tuple(walk.manifests),
@@ -158,10 +182,18 @@ class _Walk:
         self.foreign: list[tuple[str, str]] = []
         self._visited: set[str] = set()
 
-    def visit(self, descriptor: Descriptor) -> None:
-        if descriptor.digest in self._visited:
-            return
-        self._visited.add(descriptor.digest)
+    def visit_all(self, root: Descriptor) -> None:
+        """Visits everything below the root, in the order of the documents, however deep it is nested."""
+        stack = [root]
+        while stack:
+            descriptor = stack.pop()
+            if descriptor.digest not in self._visited:
+                self._visited.add(descriptor.digest)
+                stack.extend(reversed(self._visit(descriptor)))
+
+    def _visit(self, descriptor: Descriptor) -> list[Descriptor]:
+        """Takes in one document; returns the descriptors in it that are to be visited."""
+        found: list[Descriptor] = []
         if descriptor.digest not in self.seen:
             subject = dict(descriptor.annotations).get(_ATTESTATION_FOR)
             if descriptor.platform and descriptor.platform != "unknown/unknown":
@@ -173,9 +205,9 @@ class _Walk:
                 self.missing.append(
                     (descriptor.digest, "attestation is not there; audit the image in its registry, as docker://NAME")
                 )
-            return
+            return found
         if descriptor.digest not in self.documents and is_content(descriptor):
-            return
+            return found
         document = read_document(self.documents, descriptor.digest)
         if "manifests" in document:
             parts = children(document)
@@ -184,13 +216,13 @@ class _Walk:
                 layers = [part for part in parts if part.media_type != CACHE_CONFIG_TYPE]
                 self._add(Manifest(descriptor.digest, None, configs[0].digest, None, tuple(layers), "cache"), configs)
             else:
-                for child in parts:
-                    self.visit(child)
+                found = parts
         # A document may claim to be both; then each reader takes it for the one that it expects.
         if "layers" in document:
             self._manifest(descriptor, document)
         if not document.keys() & {"manifests", "layers"}:
             self.missing.append((descriptor.digest, "neither an index nor a manifest"))
+        return found
 
     def _manifest(self, descriptor: Descriptor, document: dict[str, object]) -> None:
         config = to_descriptor(document.get("config"))
@@ -227,16 +259,40 @@ def is_content(descriptor: Descriptor) -> bool:
 
 
 def read_document(documents: Mapping[str, bytes], key: str) -> dict[str, object]:
-    """One document as a JSON object."""
+    """One document as a JSON object.
+
+    Raises:
+        ImageReadError: there is none, or it could be read in two ways.
+    """
     try:
-        value = json.loads(documents[key])
+        value = json.loads(documents[key], object_pairs_hook=_unambiguous, parse_int=_integer)
     except KeyError:
         raise ImageReadError(f"{key}: not a JSON document; the image is malformed") from None
     except (ValueError, RecursionError):
         raise ImageReadError(f"{key}: malformed JSON; the image is damaged, fetch it again") from None
+    except _AmbiguousError as error:
+        raise ImageReadError(f"{key}: has two {error}, and readers differ in which counts; build it again") from None
     if not isinstance(value, dict):
         raise ImageReadError(f"{key}: not a JSON object; the image is malformed")
     return value
+
+
+class _AmbiguousError(Exception):
+    pass
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len({key.lower() for key in found}) < len(pairs):
+        names = [name for name in (key.lower() for key, _ in pairs) if name in _STRUCTURE]
+        for name in names:
+            if names.count(name) > 1:
+                raise _AmbiguousError(f"{name!r}")
+    return found
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
 
 
 def children(document: Mapping[str, object]) -> list[Descriptor]:
@@ -248,6 +304,8 @@ def to_descriptor(value: object) -> Descriptor:
     """A descriptor from JSON."""
     if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
         raise ImageReadError("a descriptor without a digest; the image is malformed")
+    if not is_digest(value["digest"]):
+        raise ImageReadError("a descriptor whose digest is none; the image is malformed")
     size = value.get("size")
     annotations = value.get("annotations")
     urls = value.get("urls")

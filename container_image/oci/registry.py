@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+import urllib.parse
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import IO
 
 import docker.auth
@@ -16,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from container_image.errors import ImageNotFoundError, ImageReadError, UnknownReferenceError
 from container_image.oci.model import (
     CHUNK,
+    DOCUMENT_LIMIT,
     INDEX_TYPES,
     MANIFEST_TYPES,
     Blob,
@@ -24,6 +26,8 @@ from container_image.oci.model import (
     Image,
     assemble,
     children,
+    is_content,
+    is_digest,
     read_document,
     to_descriptor,
 )
@@ -34,6 +38,10 @@ _NAME = re.compile(
     r"(?:(?P<host>[^/@]+)/)?(?P<path>[a-z0-9._/-]+?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>\S+))?"
 )
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+# RFC 6750, section 2.1, and what else registries write.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_COSIGN = (".sig", ".att", ".sbom")
+_MAX_PAGES = 100
 _TIMEOUT = (15, 120)
 _HUB = "registry-1.docker.io"
 
@@ -50,6 +58,8 @@ class Registry:
         scheme = "http" if re.match(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$", host) else "https"
         self.base = f"{scheme}://{self.host}/v2/{self.path}"
         self._session = requests.Session()
+        # Otherwise a .netrc would take the place of the registry's token.
+        self._session.auth = _as_it_is
         self._login = login or _login(host)
         self._authorization: str | None = None
 
@@ -63,14 +73,19 @@ class Registry:
             ImageReadError: the registry does not answer, or refuses.
             ImageNotFoundError: there is no such thing.
         """
-        response = self.send("GET", f"{self.base}/{path}", headers={"Accept": accept} if accept else {})
-        if response.status_code == 404 and missing_ok:
-            return response
-        if response.status_code == 404:
+        response = self.send("GET", self._url(path), headers={"Accept": accept} if accept else {})
+        if response.status_code == 404 and not missing_ok:
             raise ImageNotFoundError(f"no image {self.path} ({path.rsplit('/', 1)[-1]}) in the registry {self.host}")
-        if response.status_code != 200:
+        if response.status_code not in (200, 404):
             raise ImageReadError(f"the registry {self.host} answers {response.status_code} for {path}; try again later")
         return response
+
+    def ask(self, method: str, path: str) -> requests.Response:
+        """Whatever is answered for a path of the repository, or for a URL on the registry, refusals included."""
+        return self._answer(method, self._url(path), {"Accept": _ACCEPT}, None)
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else f"{self.base}/{path}"
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], data: bytes | IO[bytes] | None = None
@@ -80,6 +95,16 @@ class Registry:
         Raises:
             ImageReadError: the registry does not answer, or refuses.
         """
+        response = self._answer(method, url, headers, data)
+        if response.status_code in (401, 403):
+            raise ImageReadError(
+                f"the registry {self.host} refuses access to {self.path}; run `docker login {self.host}`"
+            )
+        return response
+
+    def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | IO[bytes] | None
+    ) -> requests.Response:
         try:
             response = self._send(method, url, headers, data)
             if response.status_code == 401 and self._authorize(response):
@@ -88,16 +113,15 @@ class Registry:
                 response = self._send(method, url, headers, data)
         except requests.RequestException as error:
             raise ImageReadError(f"the registry {self.host} does not answer: {type(error).__name__}") from None
-        if response.status_code in (401, 403):
-            raise ImageReadError(
-                f"the registry {self.host} refuses access to {self.path}; run `docker login {self.host}`"
-            )
         return response
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], data: bytes | IO[bytes] | None
     ) -> requests.Response:
-        extra = {"Authorization": self._authorization} if self._authorization else {}
+        # A blob's bytes are those of its digest, whatever compression there is on the way.
+        extra = {"Accept-Encoding": "identity"}
+        if self._authorization:
+            extra["Authorization"] = self._authorization
         return self._session.request(
             method, url, headers={**headers, **extra}, data=data, stream=True, timeout=_TIMEOUT
         )
@@ -113,12 +137,39 @@ class Registry:
             return False
         fields = dict(_CHALLENGE.findall(challenge))
         realm = fields.pop("realm", "")
-        answer = self._session.get(realm, params=fields, auth=self._login, timeout=_TIMEOUT)
+        if not realm.startswith("https://") and self.base.startswith("https://"):
+            raise ImageReadError(f"the registry {self.host} wants the login sent unencrypted; ask whoever runs it")
+        answer = self._session.get(realm, params=fields, auth=self._login, timeout=_TIMEOUT, stream=True)
         if answer.status_code != 200:
             return False
-        token = answer.json().get("token") or answer.json().get("access_token")
+        try:
+            given = read_document({"token": document_of(answer, "the token")}, "token")
+        except ImageReadError:
+            given = {}
+        token = given.get("token") or given.get("access_token")
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise ImageReadError(f"the registry {self.host} gives no usable token; try again, or ask whoever runs it")
         self._authorization = f"Bearer {token}"
-        return bool(token)
+        return True
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def document_of(response: requests.Response, name: str) -> bytes:
+    """The body of an answer that is a document.
+
+    Raises:
+        ImageReadError: it is longer than any, or breaks off.
+    """
+    data = b""
+    for piece in _pieces(response, name):
+        data += piece
+        if len(data) > DOCUMENT_LIMIT:
+            response.close()
+            raise ImageReadError(f"{name}: more than {DOCUMENT_LIMIT >> 20} MiB; it is no index or manifest")
+    return data
 
 
 class RegistrySource:
@@ -129,67 +180,148 @@ class RegistrySource:
         self._registry = Registry(name, login)
         wanted = self._registry.wanted
         response = self._registry.get(f"manifests/{wanted}", accept=_ACCEPT)
-        data = response.content
-        digest = wanted if _DIGEST.fullmatch(wanted) else "sha256:" + hashlib.sha256(data).hexdigest()
+        document = document_of(response, wanted)
+        told = wanted if _DIGEST.fullmatch(wanted) else response.headers.get("Docker-Content-Digest", "")
+        algorithm = told.partition(":")[0] if is_digest(told) else "sha256"
+        # That the bytes are those of the digest, `Blob` sees to.
+        digest = told if is_digest(told) else f"{algorithm}:{hashlib.sha256(document).hexdigest()}"
+        for _ in Blob(digest, digest, iter([document])).chunks():
+            pass
         media_type = response.headers.get("Content-Type", "").split(";")[0]
-        self._document = data
         self._root = Descriptor(digest, media_type)
+        # What was asked for by a tag is not asked for again.
+        self._documents = {digest: document}
+        self._missing: dict[str, str] = {}
         self.digest = digest
         self.digest_kind: DigestKind = "index" if media_type in INDEX_TYPES else "manifest"
 
     def config_digest(self) -> str | None:
         """The config's digest, where the name is one manifest's: what names an image in the classic store."""
-        config = read_document({self.digest: self._document}, self.digest).get("config")
+        config = read_document(self._documents, self.digest).get("config")
         return to_descriptor(config).digest if config is not None else None
 
     def blobs(self) -> Iterator[Blob]:
+        """The root, everything below it, and what refers to any of it."""
         done: set[str] = set()
-        yield from self._manifest(self._root, done)
-
-    def _manifest(self, descriptor: Descriptor, done: set[str]) -> Iterator[Blob]:
-        if descriptor.digest in done:
-            return
-        done.add(descriptor.digest)
-        response = self._registry.get(f"manifests/{descriptor.digest}", accept=_ACCEPT, missing_ok=True)
-        if response.status_code == 404:
-            return
-        data = response.content
-        yield Blob(descriptor.digest, descriptor.digest, iter([data]))
-        document = read_document({descriptor.digest: data}, descriptor.digest)
-        if "manifests" in document:
-            for child in children(document):
-                yield from self._manifest(child, done)
-        if "layers" in document:
-            layers = document["layers"]
-            parts = [document.get("config"), *(layers if isinstance(layers, list) else [])]
-            for part in map(to_descriptor, parts):
-                if part.digest not in done and not part.urls:
+        # What is still to be read, and whether only a referrer names it, so that the image's own documents do not.
+        stack = [(self._root, False)]
+        while stack:
+            descriptor, aside = stack.pop()
+            if descriptor.digest in done:
+                continue
+            done.add(descriptor.digest)
+            if is_content(descriptor) and descriptor is not self._root:
+                # The index of a build cache lists layers.
+                yield from self._blob(descriptor, aside)
+                continue
+            data = self._manifest(descriptor, aside)
+            if data is None:
+                continue
+            yield Blob(descriptor.digest, descriptor.digest, iter([data]))
+            document = read_document({descriptor.digest: data}, descriptor.digest)
+            for part in _parts(document):
+                if part.digest not in done:
                     done.add(part.digest)
-                    stream = self._registry.get(f"blobs/{part.digest}", missing_ok=True)
-                    if stream.status_code != 404:
-                        yield Blob(part.digest, part.digest, _pieces(stream, part.digest))
-        yield from self._referrers(descriptor, done)
+                    yield from self._blob(part, aside)
+            found = [(child, aside) for child in children(document)]
+            found += [(child, True) for child in self._referrers(descriptor)]
+            stack.extend(reversed(found))
 
-    def _referrers(self, descriptor: Descriptor, done: set[str]) -> Iterator[Blob]:
-        """Signatures, SBOMs and the like that refer to a manifest (distribution-spec 1.1); a registry may have none."""
-        response = self._registry.get(f"referrers/{descriptor.digest}", accept=_ACCEPT, missing_ok=True)
-        if response.status_code == 404:
+    def _manifest(self, descriptor: Descriptor, aside: bool) -> bytes | None:
+        if descriptor.digest in self._documents:
+            return self._documents[descriptor.digest]
+        response = self._registry.get(f"manifests/{descriptor.digest}", accept=_ACCEPT, missing_ok=True)
+        if response.status_code == 200:
+            return document_of(response, descriptor.digest)
+        response.close()
+        if aside:
+            self._missing[descriptor.digest] = "manifest is not in the registry"
+        return None
+
+    def _blob(self, part: Descriptor, aside: bool) -> Iterator[Blob]:
+        if part.urls:
+            if aside:
+                self._missing[part.digest] = "foreign layer, kept elsewhere"
             return
-        try:
-            document = json.loads(response.content)
-        except ValueError:
-            return
-        for child in children(document) if isinstance(document, dict) else []:
-            yield from self._manifest(child, done)
+        response = self._registry.get(f"blobs/{part.digest}", missing_ok=True)
+        if response.status_code == 200:
+            yield Blob(part.digest, part.digest, _pieces(response, part.digest))
+        elif aside:
+            self._missing[part.digest] = "blob is not in the registry"
+        response.close()
+
+    def _referrers(self, descriptor: Descriptor) -> Iterator[Descriptor]:
+        """Signatures, SBOMs and the like that refer to a manifest.
+
+        From the registry's list (distribution-spec 1.1, listing referrers), or, where it keeps none, from the tag that
+        stands for it; and from the tags that cosign makes beside either.
+        """
+        tag = descriptor.digest.replace(":", "-", 1)
+        page = f"referrers/{descriptor.digest}"
+        for _ in range(_MAX_PAGES):
+            response = self._registry.ask("GET", page)
+            if response.status_code != 200:
+                response.close()
+                break
+            try:
+                yield from children(read_document({page: document_of(response, page)}, page))
+            except ImageReadError:
+                self._missing[descriptor.digest] = "the registry's list of referrers is malformed"
+            following = response.links.get("next", {}).get("url")
+            if following is None:
+                break
+            page = urllib.parse.urljoin(response.url, following)
+            if urllib.parse.urlsplit(page)[:2] != urllib.parse.urlsplit(self._registry.base)[:2]:
+                raise ImageReadError(
+                    f"the registry {self._registry.host} lists referrers elsewhere; ask whoever runs it"
+                )
+        else:
+            self._missing[descriptor.digest] = f"more than {_MAX_PAGES} pages of referrers"
+        status = response.status_code
+        if status in (401, 403):
+            self._missing[descriptor.digest] = "the registry refuses to list referrers"
+        self._require_answer(status)
+        tags = [f"{tag}{suffix}" for suffix in _COSIGN]
+        for name in tags if status == 200 else [tag, *tags]:
+            found = self._registry.ask("HEAD", f"manifests/{name}")
+            found.close()
+            self._require_answer(found.status_code)
+            if found.status_code == 200:
+                yield self._tagged(name)
+
+    def _require_answer(self, status: int) -> None:
+        """Too many requests, or an error of the registry's own, says nothing about what is there."""
+        if status == 429 or (status >= 500 and status != 501):
+            raise ImageReadError(
+                f"the registry {self._registry.host} answers {status} to the list of referrers; try again later"
+            )
+
+    def _tagged(self, tag: str) -> Descriptor:
+        """What a tag names, by its digest."""
+        response = self._registry.get(f"manifests/{tag}", accept=_ACCEPT)
+        data = document_of(response, tag)
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self._documents[digest] = data
+        return Descriptor(digest)
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
-        return assemble(self._root, documents, seen)
+        image = assemble(self._root, documents, seen)
+        return replace(image, missing=tuple({**dict(image.missing), **self._missing}.items()))
 
     def __enter__(self) -> RegistrySource:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._registry.close()
+
+
+def _parts(document: Mapping[str, object]) -> Iterator[Descriptor]:
+    """The blobs that a manifest names: its config and layers, or an artifact's blobs (OCI image-spec 1.1-rc)."""
+    for key in ("config", "layers", "blobs"):
+        value = document.get(key)
+        if "layers" in document or "blobs" in document:
+            for part in value if isinstance(value, list) else [] if value is None else [value]:
+                yield to_descriptor(part)
 
 
 def _split(name: str) -> tuple[str, str, str]:

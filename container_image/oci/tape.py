@@ -1,19 +1,19 @@
-"""A tar archive as a stream of which no byte is lost: its members, then its headers, then what is behind its end."""
+"""A tar archive as a stream of which no byte is lost: its members, its headers, and what is behind its end."""
 
 from __future__ import annotations
 
 import posixpath
 import re
-import tarfile
 from collections.abc import Iterator
-from typing import IO, cast
+from typing import IO
 
 from container_image.errors import ImageReadError
 from container_image.oci.inflate import BrokenStreamError, members, whole_file_codec
 from container_image.oci.model import CHUNK, Blob
+from container_image.oci.tar import Headers, Member, TarError
 
 _BLOB = re.compile(r"(?:\./)?blobs/([a-z0-9]+)/([0-9a-f]{32,})$")
-_BLOCK = 512
+_HEAD = 512
 
 
 def blob_digest(name: str) -> str | None:
@@ -30,40 +30,51 @@ def archive_blobs(file: IO[bytes], name: str, links: dict[str, str] | None = Non
     Raises:
         ImageReadError: the archive is truncated, malformed or none.
     """
-    tape = _Tape(file)
-    headers: list[bytes] = []
-    try:
-        with tarfile.TarFile(name, "r", cast("IO[bytes]", tape)) as archive:
-            while (member := archive.next()) is not None:
-                # Python's own list of them would keep every member.
-                archive.members.clear()  # type: ignore[attr-defined]
-                if links is not None and (member.issym() or member.islnk()):
-                    links[posixpath.normpath(member.name)] = member.linkname
-                headers.append(tape.taken())
-                if member.name.encode("utf-8", "surrogateescape") not in headers[-1]:
-                    # A long name is in two pieces in its header.
-                    headers.append(member.name.encode("utf-8", "surrogateescape"))
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    pieces = _pieces(tape, content, member.size, f"{name}: truncated in {member.name}")
-                    yield Blob(blob_digest(member.name), posixpath.normpath(member.name), pieces)
-                    for _ in pieces:
-                        pass
-        last = tape.taken()
-        headers.append(last)
-        yield Blob(None, "(headers of the archive)", iter([b"\n".join(headers)]))
-        if len(last) < _BLOCK or last[-_BLOCK:].strip(b"\0"):
-            # Python takes a malformed header, or none at all, for the end.
-            raise ImageReadError(f"{name}: truncated: the archive has no end; export the image again")
-        yield from _behind(tape)
-    except (tarfile.TarError, BrokenStreamError, EOFError, OSError) as error:
-        raise ImageReadError(f"{name}: truncated or not a tar archive ({error}); export the image again") from None
+    tape = _Tape(file, name)
+    headers = Headers()
+    aside = _Aside()
+    while not headers.ended:
+        block = tape.exactly(headers.wanted)
+        aside.add(block)
+        try:
+            member = headers.take(block)
+        except TarError as error:
+            raise ImageReadError(f"{name}: malformed or not a tar archive: {error}; export the image again") from None
+        if member is not None:
+            yield from _member(tape, aside, member, links)
+        if aside.is_full:
+            yield aside.blob()
+    yield aside.blob()
+    yield from _behind(tape)
+
+
+def _member(tape: _Tape, aside: _Aside, member: Member, links: dict[str, str] | None) -> Iterator[Blob]:
+    if member.split:
+        # A name in two pieces is in no contiguous bytes of its header.
+        aside.add(member.name)
+    path = _decoded(member.name)
+    if not member.has_data:
+        if links is not None and member.kind in "12":
+            links[posixpath.normpath(path)] = _decoded(member.link)
+        return
+    if member.stretched:
+        raise ImageReadError(f"{tape.name}: holds a sparse file; write the archive without --sparse")
+    pieces = tape.pieces(member.size)
+    yield Blob(blob_digest(path) if member.is_file else None, posixpath.normpath(path), pieces)
+    for _ in pieces:
+        pass
+    padding = tape.exactly(member.padding)
+    if padding.strip(b"\0"):
+        aside.add(padding)
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _behind(tape: _Tape) -> Iterator[Blob]:
     """What follows the end of the archive, where it is anything but padding."""
     while piece := tape.read(CHUNK):
-        tape.taken()
         if piece.strip(b"\0"):
             rest = iter(lambda: tape.read(CHUNK), b"")
             yield Blob(None, "(behind the end of the archive)", _chain(piece, rest))
@@ -75,52 +86,77 @@ def _chain(piece: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _pieces(tape: _Tape, content: IO[bytes], size: int, truncated: str) -> Iterator[bytes]:
-    while size:
-        piece = content.read(min(CHUNK, size))
-        tape.taken()
-        if not piece:
-            raise ImageReadError(f"{truncated}; export the image again")
-        size -= len(piece)
-        yield piece
+class _Aside:
+    """What is in an archive beside its members' data, given from time to time as a blob of its own."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._number = 0
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+
+    @property
+    def is_full(self) -> bool:
+        return self._size >= CHUNK
+
+    def blob(self) -> Blob:
+        self._number += 1
+        data = b"\n".join(self._parts)
+        self._parts, self._size = [], 0
+        return Blob(None, f"(headers of the archive, {self._number})", iter([data]))
 
 
 class _Tape:
-    """A stream that goes forwards only, as `tarfile` reads one, and remembers what went by."""
+    """A file that is read forwards only, inflated where it is compressed.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        head = file.read(_BLOCK)
-        kind = whole_file_codec(head)
-        pieces = _chain(head, iter(lambda: file.read(CHUNK), b""))
-        self._pieces = filter(None, pieces if kind is None else members(pieces, kind))
-        self._rest = b""
-        self._position = 0
-        self._taken: list[bytes] = []
+    What goes wrong on the way is an ImageReadError, whoever reads.
+    """
 
-    def tell(self) -> int:
-        return self._position
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self._piece = b""
+        self._at = 0
+        self._pieces = self._inflated(file)
+
+    def _inflated(self, file: IO[bytes]) -> Iterator[bytes]:
+        try:
+            head = file.read(_HEAD)
+            kind = whole_file_codec(head)
+            pieces = _chain(head, iter(lambda: file.read(CHUNK), b""))
+            yield from filter(None, pieces if kind is None else members(pieces, kind))
+        except BrokenStreamError as error:
+            raise ImageReadError(f"{self.name}: {error}; export the image again") from None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ImageReadError(f"{self.name}: can't be read to its end: {reason}; export the image again") from None
 
     def read(self, size: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end."""
         parts = []
         while size:
-            if not self._rest:
-                self._rest = next(self._pieces, b"")
-                if not self._rest:
+            if self._at == len(self._piece):
+                self._piece, self._at = next(self._pieces, b""), 0
+                if not self._piece:
                     break
-            part, self._rest = self._rest[:size], self._rest[size:]
+            part = self._piece[self._at : self._at + size]
+            self._at += len(part)
             size -= len(part)
             parts.append(part)
-        data = b"".join(parts)
-        self._position += len(data)
-        self._taken.append(data)
+        return b"".join(parts)
+
+    def exactly(self, size: int) -> bytes:
+        """`size` bytes."""
+        data = self.read(size)
+        if len(data) < size:
+            raise ImageReadError(f"{self.name}: truncated: the archive has no end; export the image again")
         return data
 
-    def seek(self, position: int) -> None:
-        while self._position < position and self.read(min(CHUNK, position - self._position)):
-            pass
-
-    def taken(self) -> bytes:
-        """What was read since the last call."""
-        data = b"".join(self._taken)
-        self._taken.clear()
-        return data
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """`size` bytes, a piece at a time."""
+        while size:
+            piece = self.exactly(min(CHUNK, size))
+            size -= len(piece)
+            yield piece

@@ -419,3 +419,14 @@ def test_padding_is_no_part_of_a_value(tmp_path: Path) -> None:
         ("P", "p", "full"),
         ("R", "r", "full"),
     }
+
+
+def test_a_path_that_spells_a_value_is_not_shown(tmp_path: Path) -> None:
+    token = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
+    builder = Builder()
+    spelled = "".join(f"%{byte:02x}" for byte in token.encode())
+    root = builder.manifest([{f"cache/{spelled}.html": token.encode()}])
+    report = audit(builder.layout(root, tmp_path / "image"), {"TOKEN": token})
+    assert report.verdict is Verdict.LEAKED
+    assert spelled not in report.model_dump_json()
+    assert {finding.path for finding in report.findings} == {"[TOKEN]"}

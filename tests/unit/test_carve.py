@@ -8,9 +8,11 @@ import io
 import lzma
 import random
 import struct
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import lz4.frame
 import pytest
@@ -28,6 +30,7 @@ from container_image.audit.scan import Budget, StreamScanner
 TOKEN = b"tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 TEXT = b"some text " * 40 + TOKEN + b" and more" * 40
 MATCHER = Matcher(targets("TOKEN", 1, TOKEN), carve.MAGICS)
+ZLIB = next(magic for magic in carve.MAGICS if magic.kind == "zlib")
 LZMA = lzma.compress(TEXT, format=lzma.FORMAT_ALONE)
 
 
@@ -117,12 +120,97 @@ def test_what_lzma_is_inside_of_is_opened(kind: str, packed: bytes) -> None:
     ("kind", "packed"),
     [
         ("compress", lzw(bytes(range(32, 127)))),
-        ("cab", b"MSCF" + struct.pack("<IIIIIBB", 0, 4096, 0, 44, 0, 3, 1) + bytes(400)),
+        ("lz4 (legacy)", b"\x02\x21\x4c\x18" + bytes(400)),
     ],
 )
 def test_what_cannot_be_opened_is_unread_at_the_start_of_a_file(kind: str, packed: bytes) -> None:
     assert scan(bytes(512) + packed)[1] == [Gap(512, f"no decoder for {kind}")]
     assert scan(bytes(500) + packed)[1] == []
+
+
+RAR_4 = struct.pack("<BHHHI", 0x73, 0, 13, 0, 0)
+RAR_5 = bytes([11, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+SEVEN_ZIP = struct.pack("<QQI", 1234, 56, 78)
+ARCHIVES = {
+    "7z": b"7z\xbc\xaf\x27\x1c\0\4" + struct.pack("<I", zlib.crc32(SEVEN_ZIP)) + SEVEN_ZIP,
+    "rar": b"Rar!\x1a\7\0" + struct.pack("<H", zlib.crc32(RAR_4) & 0xFFFF) + RAR_4,
+    "rar 5": b"Rar!\x1a\7\1\0" + struct.pack("<I", zlib.crc32(RAR_5)) + RAR_5,
+    "cab": b"MSCF" + struct.pack("<IIIIIBB", 0, 4096, 0, 44, 0, 3, 1),
+    "lzop": b"\x89LZO\0\r\n\x1a\n",
+    "snappy": b"\xff\6\0\0sNaPpY",
+}
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_what_cannot_be_opened_is_unread_wherever_its_header_is_whole(archive: str) -> None:
+    kind = archive.split()[0]
+    assert scan(bytes(501) + ARCHIVES[archive] + bytes(400))[1] == [Gap(501, f"no decoder for {kind}")]
+    if kind in ("7z", "rar"):
+        damaged = ARCHIVES[archive][:-1] + b"!"
+        assert scan(bytes(512) + damaged + bytes(400))[1] == []
+
+
+@pytest.mark.parametrize(("number", "codec"), [(1, None), (2, "lzma"), (3, "lzo"), (4, None), (5, "lz4"), (6, None)])
+def test_a_squashfs_image_is_unread_where_its_blocks_say_nothing(number: int, codec: str | None) -> None:
+    block = b"hsqs" + struct.pack("<IIIIHHHHHH", 1, 0, 131072, 0, number, 17, 0, 1, 4, 0) + bytes(64)
+    assert scan(bytes(512) + block + bytes(99))[1] == ([Gap(512, f"squashfs with {codec}")] if codec else [])
+
+
+def png(data: bytes, size: int, *others: tuple[bytes, bytes]) -> bytes:
+    pieces = [(b"IDAT", data[at : at + size]) for at in range(0, len(data), size)]
+    chunks = [(b"IHDR", bytes(13)), *others, *pieces, (b"IEND", b"")]
+    framed = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+@pytest.mark.parametrize("size", [20, 333, 8192, 1 << 20])
+@pytest.mark.parametrize("step", [1 << 20, 97])
+def test_the_chunks_of_an_image_are_one_stream(size: int, step: int) -> None:
+    image = bytes(77) + png(zlib.compress(LONG), size) + gzip.compress(TEXT)
+    hits, gaps = scan(*(image[at : at + step] for at in range(0, len(image), step)))
+    assert [hit.via for hit in hits] == [("png", "zlib"), ("gzip",)]
+    assert gaps == []
+
+
+def test_compressed_text_beside_an_image_is_opened() -> None:
+    image = png(zlib.compress(words(1, 9000)), 512, (b"zTXt", b"Comment\0\0" + zlib.compress(TEXT)))
+    assert [hit.via for hit in scan(image)[0]] == [("png", "zlib")]
+    assert [hit.via for hit in scan(image[:-30] + b"\1\2\3\4" * 99 + gzip.compress(TEXT))[0]][-1:] == [("gzip",)]
+
+
+def git(directory: Path, *arguments: str) -> bytes:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.test", "-c", "gc.auto=0"]
+    return subprocess.run(["git", *identity, *arguments], cwd=directory, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("step", [1 << 20, 97])
+def test_what_a_delta_of_a_pack_changes_is_found(tmp_path: Path, step: int) -> None:
+    # A value of over 127 bytes is in pieces; one that shares an end with what was there before is only partly in the delta.
+    value = "".join(
+        random.Random(8).choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", k=900)
+    ).encode()
+    page = words(6, 30_000)
+    git(tmp_path, "init", "--quiet")
+    former = value[:300] + words(9, 600)
+    for text in (page + value + page[:9000] + b"newest", page + former + page[:9000], page + b"nothing" + page[:9000]):
+        (tmp_path / "file").write_bytes(text)
+        git(tmp_path, "add", "file")
+        git(tmp_path, "commit", "--quiet", "-m", "change")
+    git(tmp_path, "repack", "-adfq", "--depth=50")
+    listed = git(tmp_path, "verify-pack", "-v", *map(str, tmp_path.glob(".git/objects/pack/*.idx"))).decode()
+    assert listed.count(" blob ") == 3
+    assert "chain length" in listed
+    (packed,) = tmp_path.glob(".git/objects/pack/*.pack")
+    stream = bytes(11) + packed.read_bytes() + bytes(11)
+    for secret in (value, former):
+        hits: list[Hit] = []
+        scanner = StreamScanner(Budget(Matcher(targets("TOKEN", 1, secret), carve.MAGICS), AuditPolicy()), hits, [])
+        for at in range(0, len(stream), step):
+            scanner.feed(stream[at : at + step])
+        scanner.finish()
+        assert (1.0, ("git-pack",)) in [(hit.run.fraction, hit.via) for hit in hits]
 
 
 @settings(deadline=None)
@@ -172,5 +260,5 @@ def test_every_zlib_stream_passes_the_check_of_its_header(
     packed += b"" if flush is None else packer.flush(flush)
     packed += packer.compress(data[size // 2 :]) + packer.flush()
     _, openings = MATCHER.scan(b"xyz" + packed + b"tail" * 9, 0)
-    assert 3 in [at for _, at in openings]
-    assert carve.opening("zlib", b"xyz" + packed, 3) is not None
+    assert 3 in [at for _, at, _ in openings]
+    assert carve.opening(ZLIB, b"xyz" + packed, 3) is not None

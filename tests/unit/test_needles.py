@@ -99,32 +99,6 @@ def test_a_value_split_over_quoted_or_continued_lines_is_found_whole(
     assert [hit.run.fraction for hit in search(value, stream)] == [1.0]
 
 
-SPELLED = {
-    "\\u": lambda value: "".join(f"\\u{byte:04x}" for byte in value).encode(),
-    "percent": lambda value: "".join(f"%{byte:02X}" for byte in value).encode(),
-    "hex(\\x)": lambda value: "".join(f"\\x{byte:02x}" for byte in value).encode(),
-    "hex(:)": lambda value: value.hex(":").encode() + b":",
-}
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    length=st.integers(8, 100),
-    units=st.integers(2, 30),
-    encoding=st.sampled_from(sorted(SPELLED)),
-    split=st.sampled_from(SPLITS[:-1]),
-)
-def test_an_encoding_that_spells_every_byte_is_found_where_it_breaks_between_two(
-    seed: int, length: int, units: int, encoding: str, split: bytes
-) -> None:
-    value = token(seed, length)
-    data = SPELLED[encoding](value)
-    width = units * len(data) // length
-    stream = b"\0" + split.join(data[at : at + width] for at in range(0, len(data), width)) + b"\0"
-    assert [hit.run.fraction for hit in search(value, stream)] == [1.0]
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import copy
 import dataclasses
 import json
 import os
 import pickle
+import random
+import string
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from container_image import InvalidInputError, Secret, SecretSourceError, SecretValue
-from container_image.secrets import inner_values, resolve_secrets
+from container_image.secrets import inner_values, look_inside, resolve_secrets
+from container_image.secrets.inner import MAX_HUNTED, MAX_PUBLIC
+from container_image.secrets.sensitivity import looks_random
 
 VALUE = "tok9aZ8bY7cX6dW5eV4f"
 TOKENS = st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=20, max_size=40).filter(
@@ -38,6 +45,12 @@ def test_sources_give_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "B": b"two # not a comment",
         "C": b"x\ny",
     }
+
+
+def test_a_dotenv_file_of_spaces_is_read_in_no_time(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"A=b" + b" " * 400_000 + b"c # d\nB=x#y \t# z\r\n")
+    values = {name: secret.resolve(name).reveal() for name, secret in Secret.from_dotenv(tmp_path / ".env").items()}
+    assert values == {"A": b"b" + b" " * 400_000 + b"c", "B": b"x#y"}
 
 
 def test_a_source_is_read_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,30 +168,277 @@ def test_no_way_of_showing_a_value_shows_it() -> None:
     assert value != SecretValue("TOKEN", b"other")
 
 
+OTHER = "Uvw3xY2zA1bC4dE5fG6h"
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+# A text with one token `{}` in it, and the name under which it alone is hunted; None if more is.
 FORMATS = {
-    "npmrc": ("registry=https://r.example.com/\n//r.example.com/:_authToken={}\n", "_authToken"),
+    "npmrc": ("registry=https://r.example.com/\n//r.example.com/:_authToken={}\nalways-auth=true\n", "_authToken"),
+    "npmrc with a port": ("//r.example.com:8443/npm/:_authToken={}\n@x:registry=https://r.example.com\n", "_authToken"),
+    "a commented line": ("registry=https://r.example.com/\n# //r.example.com/:_authToken={}\n", "_authToken"),
     "netrc": ("machine h.example.com login me password {}\n", "password"),
-    "dotenv": ("PORT=5432\nexport API_TOKEN='{}'\n", "API_TOKEN"),
-    "pip.conf": ("[global]\nindex-url = https://me:{}@i.example.com/simple\n", "global.index-url.userinfo"),
+    "netrc of several lines": (
+        "# c\nmachine h.example.com\n  login me\n  password {}\nmacdef init\ncd /tmp\n\ndefault login anonymous\n",
+        "password",
+    ),
+    "netrc with quotes": ('machine h.example.com login me password "{}"\n', "password"),
+    "netrc with the token as the login": ("machine h.example.com login {} password x-oauth-basic\n", "login"),
+    "dotenv": ("PORT=5432\nexport API_TOKEN='{}'\nDEBUG=true\n", "API_TOKEN"),
+    "dotenv with a comment": ("PORT=5432\nAPI_TOKEN={} # mine\n", None),
+    "dotenv without a telling key": ("HOST=h.example.com\nTHING={}\n", "THING"),
+    "CRLF": ("PORT=5432\r\nAPI_TOKEN={}\r\n", "API_TOKEN"),
+    "UTF-8 with a mark": ("\ufeffAPI_TOKEN={}\n", "API_TOKEN"),
+    "pip.conf": (
+        "[global]\nindex-url = https://me:{}@i.example.com/simple\ntimeout = 60\n",
+        "global.index-url.userinfo",
+    ),
+    "pip.conf over several lines": (
+        "[global]\nextra-index-url =\n    https://pypi.org/simple\n    https://me:{}@i.example.com/simple\n",
+        "global.extra-index-url.userinfo",
+    ),
+    "pypirc": ("[distutils]\nindex-servers =\n  pypi\n[pypi]\nusername = __token__\npassword: {}\n", "pypi.password"),
+    "aws": (
+        "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = {}\n",
+        "default.aws_secret_access_key",
+    ),
     "json": ('{{"type": "service_account", "a": {{"secret": "{}"}}}}', "a.secret"),
-    "yaml": ("server: x.example.com\nauth:\n  password: {}\n", "password"),
+    "json with a member twice": ('{{"token": "{}", "token": "<token>"}}', "token"),
+    "json lines": ('{{"port": 5432}}\n{{"token": "{}"}}\n', "token"),
+    "json with a comma too many": ('{{\n  "host": "h.example.com",\n  "token": "{}",\n}}\n', "token"),
+    "json in a list": ('[{{"name": "API_TOKEN", "value": "{}"}}, {{"name": "PORT", "value": "80"}}]', "API_TOKEN"),
+    "json in a variable": ('PORT=1\nCONFIG=\'{{"db": {{"password": "{}"}}}}\'\n', "CONFIG.db.password"),
+    "composer": ('{{"github-oauth": {{"github.com": "{}"}}}}', "github-oauth.github.com"),
+    "tfstate": ('{{"outputs": {{"db_password": {{"value": "{}", "type": "string"}}}}}}', "outputs.db_password.value"),
+    "tfvars": ('region = "eu-west-1"\ndb_password = "{}"\n', "db_password"),
+    "terraformrc": ('credentials "app.example.com" {{\n  token = "{}"\n}}\n', "token"),
+    "toml": ('[registries.mine]\nindex = "https://i.example.com"\ntoken = "{}"\n', "registries.mine.token"),
+    "toml in a table": (
+        '[registries]\nmine = {{ index = "https://i.example.com", token = "{}" }}\n',
+        "registries.mine.token",
+    ),
+    "yaml": ("server: x.example.com\nauth:\n  password: {}\n", "auth.password"),
+    "yaml in quotes": ('auth: {{user: me, password: "{}"}}\n', "auth.password"),
+    "yaml block": ("auth:\n  password: |\n    {}\n  user: me\n", "auth.password"),
+    "yaml with an anchor": ("base: &b\n  token: {}\nother:\n  <<: *b\n", "base.token"),
+    "kubeconfig": (
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://k.example.com:6443\n"
+        "users:\n- name: u\n  user:\n    token: {}\n",
+        "users.user.token",
+    ),
+    "conda": ("channels:\n  - https://conda.example.com/t/{}/main\nssl_verify: true\n", "channels.path"),
+    "maven": (
+        "<settings><servers><server><id>x</id><username>me</username><password>{}</password></server></servers></settings>",
+        "settings.servers.server.password",
+    ),
+    "nuget": (
+        '<?xml version="1.0"?><configuration><packageSourceCredentials><Feed><add key="Username" value="me"/>'
+        '<add key="ClearTextPassword" value="{}"/></Feed></packageSourceCredentials></configuration>',
+        "configuration.packageSourceCredentials.Feed.add.ClearTextPassword",
+    ),
+    "gradle": ("org.gradle.jvmargs=-Xmx2g\nmavenUser=me\nmavenPassword={}\n", "mavenPassword"),
+    "ado": ("Server=tcp:d.example.com,1433;User ID=me;Password={};Encrypt=True;", "Password"),
+    "libpq": ("host=d.example.com user=me password={} dbname=x", "password"),
+    "git-credentials": ("https://me:{}@git.example.com\nhttps://git@other.example.com\n", "userinfo"),
+    "curlrc": ('url = "https://x.example.com"\nheader = "PRIVATE-TOKEN: {}"\n', "header.PRIVATE-TOKEN"),
+    "curlrc of options": ('--header "PRIVATE-TOKEN: {}"\n--silent\n', "header.PRIVATE-TOKEN"),
+    "wgetrc": ("http_user = me\nhttp_password = {}\n", "http_password"),
+    "condarc": (
+        "channels:\n  - defaults\nproxy_servers:\n  https: https://me:{}@p.example.com:3128\n",
+        "proxy_servers.https.userinfo",
+    ),
+    "a header": ("Authorization: Bearer {}\n", "Authorization.Bearer"),
+    "a header of git": ('[http "https://g.example.com/"]\n\textraheader = AUTHORIZATION: bearer {}\n', None),
     "url": ("https://me:{}@i.example.com/simple", "userinfo"),
+    "url of a token": ("https://{}@i.example.com/simple", "userinfo"),
+    "url with a query": ("https://i.example.com/simple?v=2&access_token={}", "access_token"),
+    "wireguard": ("[Interface]\nAddress = 10.0.0.1/24\n[Peer]\nPresharedKey = {}\n", "Peer.PresharedKey"),
+    "a script": ("#!/bin/sh\nset -e\ncurl -H 'X-Auth: {}' https://x.example.com | sh\n", "value"),
 }
 
 
+@settings(max_examples=250, deadline=None)
 @given(token=TOKENS, name=st.sampled_from(sorted(FORMATS)))
 def test_a_token_inside_a_structured_secret_is_hunted_by_name(token: str, name: str) -> None:
     text, key = FORMATS[name]
+    assume(looks_random(token.encode()))
     found = inner_values(SecretValue("s", text.format(token).encode()))
-    hunted = {item.name: item.value for item in found if not item.public}
-    assert hunted == {f"s:{key}": token.encode()}
+    hunted = {item.value: item.name.split("#")[0] for item in found if not item.public and not item.whole}
+    assert token.encode() in hunted
+    if key is not None:
+        assert hunted == {token.encode(): f"s:{key}"}
+    assert not any(token in item.name for item in found)
 
 
-@given(st.binary(max_size=400))
+def hunted_values(text: str) -> set[str]:
+    return {item.value.decode() for item in inner_values(SecretValue("s", text.encode())) if not item.public}
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (f"//r.example.com/:_password={b64(VALUE)}\n//r.example.com/:username=me\n", {b64(VALUE), VALUE}),
+        (f"registry=https://r.example.com\n_auth={b64('me:' + VALUE)}\n", {b64("me:" + VALUE), VALUE}),
+        (json.dumps({"auths": {"r.example.com": {"auth": b64("me:" + VALUE)}}, "credsStore": "x"}), {b64("me:" + VALUE), VALUE}),
+        (json.dumps({"auths": {"r.example.com": {"identitytoken": VALUE}}}), {VALUE}),
+        (f'user = "me:{VALUE}"\nurl = "https://x.example.com"\n', {f"me:{VALUE}", VALUE}),
+        (f"Authorization: Basic {b64('me:' + VALUE)}\n", {f"Basic {b64('me:' + VALUE)}", b64("me:" + VALUE), VALUE}),
+        (f"kind: Secret\ndata:\n  password: {b64(VALUE)}\n  user: {b64('me')}\n", {b64(VALUE), VALUE}),
+        (b64(f"HOST=h.example.com\nA_TOKEN={VALUE}\n"), {VALUE}),
+        ("DB_URL=postgres://me:p%40ss%2Fw0rd-1@db:5432/x\nPORT=1\n", {"p@ss/w0rd-1"}),
+        ("DB_URL=postgres://me:pa#ss/w0rd-1@db:5432/x\nPORT=1\n", {"pa#ss/w0rd-1"}),
+        (f"https://me:{VALUE}@a.example.com,https://me:{OTHER}@b.example.com", {VALUE, OTHER}),
+        (f"[a]\npassword = {VALUE}\n[b]\npassword = {OTHER}\n", {VALUE, OTHER}),
+        (f"USER_NAME={VALUE}\nPASSWORD={VALUE}\n", {VALUE}),
+        ("A_TOKEN=" + VALUE + "\n//r.example.com/:_authToken=${NPM_TOKEN}\nB_PASSWORD=%(env)s\n", {VALUE}),
+        (f"{VALUE}\n{OTHER}\n", {VALUE, OTHER}),
+        (f"[a]\npassword = \"{VALUE}\" {OTHER}\"\n", {VALUE, f"{VALUE}\" {OTHER}"}),
+        (VALUE, set()),
+        (f"{VALUE}=abc==", set()),
+        (f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{VALUE}", set()),
+        ("correct horse battery staple", set()),
+    ],
+)  # fmt: skip
+def test_what_is_in_what_else_is_hunted(text: str, tokens: set[str]) -> None:
+    assert hunted_values(text) == tokens
+
+
+def test_utf_16_is_read() -> None:
+    found = inner_values(SecretValue("s", f"HOST=h.example.com\r\nA_TOKEN={VALUE}\r\n".encode("utf-16")))
+    assert {item.name: item.value for item in found if not item.public} == {"s:A_TOKEN": VALUE.encode()}
+
+
+PUBLIC = [
+    json.dumps(
+        {
+            "type": "service_account",
+            "project_id": "my-project-123456",
+            "private_key_id": "0f3b9c1e7a5d2468ace013579bdf0246e8ca1357",
+            "client_email": "builder-7@my-project-123456.iam.gserviceaccount.com",
+            "client_id": "104857600123456789012",
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": "https://oauth2.googleapis.com/token",
+            "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+            "client_x509_cert_url": "https://www.googleapis.com/robot/v1/metadata/x509/b-7%40my-project-123456.iam.gserviceaccount.com",
+            "universe_domain": "googleapis.com",
+        }
+    ),
+    "machine api.example.com\nlogin jane.doe1984@example.com\n",
+    json.dumps({"token_type": "Bearer", "expires_in": 3600, "max_tokens": 4096, "scope": "read:packages", "use_secret": False}),
+    "IMAGE=registry.example.com/team/app:1.2.3\nDIGEST=sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n"
+    "BUCKET=my-company-terraform-state-1\nDATE=2026-01-01T00:00:00Z\nPASSWORD_FILE=/run/secrets/db1\nAWS_REGION=us-east-1\n",
+    "[remote \"origin\"]\n\turl = ssh://git@git.example.com/team/app.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+    "Host git.example.com\n  IdentityFile ~/.ssh/id_ed25519_2026\n  User git\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PUBLIC)
+def test_what_names_no_credential_and_looks_like_none_is_public(text: str) -> None:
+    assert hunted_values(text) == set()
+
+
+def test_a_value_of_several_lines_is_one() -> None:
+    text = f"PORT=5432\nA_SECRET=\"{VALUE}\nand more\"\nTHING='one\n{OTHER}\n'\n"
+    assert hunted_values(text) == {f"{VALUE}\nand more", OTHER}
+
+
+@pytest.mark.parametrize(
+    "alphabet", ["0123456789abcdef", string.ascii_letters + string.digits + "-_", string.ascii_lowercase + "234567"]
+)
+def test_most_tokens_look_random(alphabet: str) -> None:
+    tokens = ["".join(random.Random(seed).choices(alphabet, k=32)) for seed in range(200)]
+    assert sum(looks_random(token.encode()) for token in tokens) > 180
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "my-company-terraform-state-1", "kubernetes-admin@cluster-1", "MyCompanyTerraformState2024Prod", "ubuntu2204server",
+        "registry.example.com/team/app:1.2.3", "ec2-12-34-56-78.compute-1.example.com", "arn:aws:iam::123456789012:role/x",
+        "2026-01-01T00:00:00.000Z", "mozilla/DigiCert_Global_Root_G2.crt", "~/.ssh/id_ed25519_2026", "aaaaaaaaaaaaaaaa1111",
+    ],
+)  # fmt: skip
+def test_what_people_name_does_not_look_random(word: str) -> None:
+    assert not looks_random(word.encode())
+
+
+def test_a_credential_that_is_too_short_is_one() -> None:
+    found = inner_values(SecretValue("s", b"machine h.example.com login me password abc\n"))
+    assert [(item.name, item.credential) for item in found if item.credential] == [("s:password", True)]
+
+
+PIECES = [
+    b"a", b"TOKEN", b"password", b"=", b": ", b":", b"\n", b"  ", b'"', b"'", b"{", b"}", b"[", b"]", b",", b";", b"\\", b"\0", b"- ", b"#", b"<",
+    b"<a>", b"</a>", b"machine ", b"login ", b"https://", b"@", b"%41", b"?", b"&", b"|\n", b"&x ", b"*x", b"!!binary ", b"Basic ", b"\xff", b"----- ",
+    b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----", b"-----BEGIN CERTIFICATE-----", b"MIIC", b"tok9aZ8bY7cX6dW5eV4f",
+    b"dG9rOWFaOGJZN2NYNmRXNWVWNGY=", b"\xff\xfe", b"\xef\xbb\xbf", b'{"kty": "RSA", "d": "', b"ssh-rsa AAAA",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400) | st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join))
 def test_any_bytes_can_be_looked_into(data: bytes) -> None:
     for item in inner_values(SecretValue("s", data)):
         assert item.value
         assert repr(item) == f"InnerValue({item.name!r})"
+        assert item.public or len(item.value) < 4 or item.value.decode("utf-8", "replace") not in item.name[2:]
+
+
+PLAIN = [
+    piece for piece in PIECES if not set(b"\\%&!\xff") & set(piece) and b"BEGIN" not in piece and b"kty" not in piece
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(PLAIN), max_size=30).map(b"".join))
+def test_every_value_is_in_the_secret(data: bytes) -> None:
+    # Line breaks and quotes aside, which formats read as they do; nothing in these pieces but base64 is decoded.
+    def letters(text: bytes) -> bytes:
+        return bytes(byte for byte in text if chr(byte).isalnum())
+
+    decoded = [data, *(base64.b64decode(piece) for piece in PIECES if len(piece) == 28)]
+    for item in inner_values(SecretValue("s", data)):
+        assert any(letters(item.value) in letters(text) for text in decoded)
+
+
+SIZE = 512_000
+LARGE = {
+    "one letter": b"a" * SIZE,
+    "spaces": b"a=b" + b" " * SIZE + b"c",
+    "variables": b"".join(b"KEY_%d=v%d\n" % (number, number) for number in range(SIZE // 16)),
+    "tokens": b"".join(b"T%d_TOKEN=%024x\n" % (number, number**5) for number in range(SIZE // 38)),
+    "beginnings": b"-----BEGIN PRIVATE KEY-----\n" * (SIZE // 28),
+    "addresses": b"https://a:b@c " * (SIZE // 14),
+    "schemes": b"a://" * (SIZE // 4),
+    "json": json.dumps({f"k{number}": f"{number**5:x}" for number in range(SIZE // 25)}).encode(),
+    "brackets": b"[" * SIZE,
+    "xml": b"<a>" * (SIZE // 7) + b"</a>" * (SIZE // 7),
+    "yaml": b"a: &a [x]\n" + b"- *a\n" * (SIZE // 5),
+    "quotes": b'a="\n' * (SIZE // 4),
+    "backslashes": b'a="' + b"\\" * SIZE,
+    "words": b"machine password " * (SIZE // 17),
+    "base64": base64.encodebytes(bytes(range(256)) * 1450),
+    "zeros": bytes(SIZE),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_a_secret_of_the_largest_size_takes_little_time_and_gives_few_values(name: str) -> None:
+    started = time.process_time()
+    inside = look_inside(SecretValue("s", LARGE[name][:SIZE]))
+    assert time.process_time() - started < 2
+    assert len(inside.values) <= MAX_HUNTED + MAX_PUBLIC
+    assert inside.omitted == (name in ("addresses", "json", "quotes", "tokens", "variables", "words"))
+
+
+@pytest.mark.parametrize("encode", [base64.encodebytes, base64.b85encode, binascii.hexlify])
+def test_what_is_one_encoded_thing_is_not_taken_apart(encode: Callable[[bytes], bytes]) -> None:
+    data = encode(bytes(range(256)) * 200)
+    lines = data if b"\n" in data else b"\n".join(data[at : at + 76] for at in range(0, len(data), 76))
+    assert inner_values(SecretValue("s", lines)) == []
 
 
 def test_certificates_and_public_keys_are_public() -> None:
