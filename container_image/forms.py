@@ -210,6 +210,12 @@ def _base64(value: bytes) -> Iterator[tuple[str, str, bytes]]:
                 twice = _base64_core(inner, outer)
                 yield f"{_aligned('base64', outer)}({name})", "base64(base64)", twice
                 yield f"{_aligned('base64url', outer)}({name})", "base64(base64)", twice.translate(_URLSAFE)
+    # A file of several lines may have been through an editor that ends them otherwise.
+    lines = value.replace(b"\r\n", b"\n")
+    for name, other in (("base64(\\n)", lines), ("base64(\\r\\n)", lines.replace(b"\n", b"\r\n"))):
+        if other != value:
+            for at in range(3):
+                yield _aligned(name, at), "base64", _base64_core(other, at)
 
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")

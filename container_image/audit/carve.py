@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from container_image.audit import headers, pack, png
 from container_image.audit.matcher import Magic
-from container_image.audit.spelled import SPELLINGS, Decoder, Digits, Spelled, digits_at, is_spelled
+from container_image.audit.spelled import SPELLINGS, Ascii85, Decoder, Digits, Spelled, digits_at, is_spelled
 from container_image.oci.inflate import DECODERS, Inflater, lzma_decoder
 
 MIN_OUTPUT = 256
@@ -149,6 +149,9 @@ _STREAMS: tuple[Magic, ...] = (
     Magic("png", png.BEGINS, png.LENGTH),
     Magic("git-pack", pack.BEGINS, pack.LENGTH),
     Magic("squashfs", headers.SQUASHFS, headers.SQUASHFS_LENGTH),
+    Magic("pdf", rb"/LZWDecode", 10),
+    Magic("pdf", rb"/ASCII85Decode", 14),
+    Magic("pdf", rb"/Encrypt ", 9),
     Magic("lzop", rb"\x89LZO\x00\r\n\x1a\n", 9),
     Magic("snappy", rb"\xff\x06\x00\x00sNaPpY", 10),
     Magic("lz4 (legacy)", rb"\x02\x21\x4c\x18", 4),
@@ -164,7 +167,7 @@ MAGICS = (
 )
 DIGITS = Magic("base64", b"", 0)
 """What runs of base64 and hexadecimal digits go by; they are not found by a magic."""
-TEXT_KINDS = frozenset({DIGITS.kind, *(item.kind for item in SPELLINGS)})
+TEXT_KINDS = frozenset({DIGITS.kind, "ascii85", *(item.kind for item in SPELLINGS)})
 """What `via` calls text that was decoded."""
 
 _BEGINS_STREAM = re.compile(b"|".join(magic.pattern for magic in _STREAMS), re.DOTALL)
@@ -194,6 +197,8 @@ def opening(magic: Magic, data: bytes, offset: int) -> Opening | None:
     if kind == "squashfs":
         codec = headers.squashfs_codec(data, offset)
         return Opening(kind, 0, None, f"squashfs with {codec}") if codec else None
+    if kind == "pdf":
+        return _pdf(data, offset)
     if kind in _CHUNKED:
         return Opening(kind, 0, _CHUNKED[kind])
     if kind not in DECODERS:
@@ -215,6 +220,20 @@ def _digits(data: bytes, offset: int) -> Opening | None:
         return None
     kind, skip = found
     return Opening(kind, skip, None, decode=lambda: Digits(kind))
+
+
+# What names a filter stands before the stream, or the next filter's name does; programs hold the names alone.
+_PDF = re.compile(rb"/(LZWDecode|ASCII85Decode)\b[^\0]{0,512}?>>\s{0,4}stream\r?\n|/(Encrypt) \d+ \d+ R\b")
+
+
+def _pdf(data: bytes, offset: int) -> Opening | None:
+    """What of a PDF's streams no magic is found in (ISO 32000, 7.4 and 7.6); Flate ones are zlib's."""
+    match = _PDF.match(data, offset)
+    if match is None:
+        return None
+    if match[1] == b"ASCII85Decode":
+        return Opening("ascii85", match.end() - offset, None, decode=Ascii85)
+    return Opening("pdf", 0, None, "encrypted PDF" if match[2] else "PDF stream with LZWDecode")
 
 
 _ZIP_HEADER = 30

@@ -9,6 +9,7 @@ what they stand for looks like text or begins a format that is opened. The value
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
@@ -160,6 +161,34 @@ class Digits:
 
 def _from_base64(digits: bytes) -> bytes:
     return binascii.a2b_base64(digits.translate(_URLSAFE) + b"=" * (-len(digits) % 4))
+
+
+class Ascii85:
+    """Decodes one text of base 85 as PostScript and PDF write it, to the `~` that ends it."""
+
+    def __init__(self) -> None:
+        self.eof = False
+        self.consumed = 0
+        self._digits = b""
+
+    def feed(self, data: bytes) -> bytes:
+        return self._decode(data, final=False)
+
+    def flush(self) -> bytes:
+        return self._decode(b"", final=True)
+
+    def _decode(self, data: bytes, *, final: bool) -> bytes:
+        text, end, _ = data.partition(b"~")
+        self.consumed += len(text)
+        self.eof = final or bool(end)
+        digits = self._digits + text.translate(None, delete=b" \t\r\n\f\0").replace(b"z", b"!!!!!")
+        whole = len(digits) if self.eof else len(digits) // 5 * 5
+        self._digits = digits[whole:]
+        try:
+            return base64.a85decode(digits[:whole])
+        except ValueError:
+            self.eof = True
+            return b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -178,6 +179,25 @@ def test_compressed_text_beside_an_image_is_opened() -> None:
     image = png(zlib.compress(words(1, 9000)), 512, (b"zTXt", b"Comment\0\0" + zlib.compress(TEXT)))
     assert [hit.via for hit in scan(image)[0]] == [("png", "zlib")]
     assert [hit.via for hit in scan(image[:-30] + b"\1\2\3\4" * 99 + gzip.compress(TEXT))[0]][-1:] == [("gzip",)]
+
+
+def pdf(filters: bytes, data: bytes) -> bytes:
+    return b"%%PDF-1.4\n5 0 obj\n<< /Length %d /Filter [ %b ] >>\nstream\r\n%b\nendstream\nendobj\n" % (
+        len(data),
+        filters,
+        data,
+    )
+
+
+def test_the_streams_of_a_pdf_are_opened_or_unread() -> None:
+    packed = base64.a85encode(zlib.compress(TEXT), wrapcol=70) + b"~>"
+    hits, gaps = scan(pdf(b"/ASCII85Decode /FlateDecode", packed))
+    assert ([hit.via for hit in hits], gaps) == ([("ascii85", "zlib")], [])
+    hits, gaps = scan(pdf(b"/FlateDecode", zlib.compress(TEXT)))
+    assert ([hit.via for hit in hits], gaps) == ([("zlib",)], [])
+    assert [gap.reason for gap in scan(pdf(b"/LZWDecode", bytes(99)))[1]] == ["PDF stream with LZWDecode"]
+    assert [gap.reason for gap in scan(b"trailer << /Encrypt 12 0 R /ID [] >>")[1]] == ["encrypted PDF"]
+    assert scan(b"/LZWDecode\0/ASCII85Decode\0/Encrypt \0" * 9) == ([], [])
 
 
 def git(directory: Path, *arguments: str) -> bytes:

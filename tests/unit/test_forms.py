@@ -29,6 +29,12 @@ def test_base64_of_anything_around_a_value_holds_one_of_its_forms(token: str, be
         assert any(form in encoded for form in data(token.encode()))
 
 
+@given(st.lists(TOKENS, min_size=2, max_size=4), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["\n", "\r\n"]))
+def test_lines_may_end_otherwise_before_they_are_encoded(lines: list[str], ends: str, other: str) -> None:
+    encoded = base64.b64encode(b"x" * len(lines) + other.join(lines).encode() + b"y")
+    assert any(form in encoded for form in data(ends.join(lines).encode()))
+
+
 @given(TOKENS)
 def test_common_encoders_write_a_form(token: str) -> None:
     value = token.encode()
