@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,18 @@ def layer_tar(files: Layer) -> bytes:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
+
+
+def locked_zip() -> bytes:
+    """A zip archive whose one member says that it is encrypted, so that nobody here can read it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("locked.txt", bytes(range(256)) * 4)
+    data = bytearray(out.getvalue())
+    # The first flag, in the member's own header and in the directory's (APPNOTE 4.4.4).
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
 
 
 def unended(archive: bytes) -> bytes:

@@ -29,7 +29,8 @@ PATIENCE = 10.0
 _REQUEST_TIMEOUT = 5
 _CANDIDATES = 32
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NAME = re.compile(r"[\w][\w.\-/:]*")
+# No dots in a row: a name becomes a part of a URL.
+_NAME = re.compile(r"(?!.*\.\.)[\w][\w.\-/:]*")
 _ACCEPT = ", ".join(sorted(INDEX_TYPES | MANIFEST_TYPES))
 _ANNOTATION = "org.opencontainers.image.base."
 

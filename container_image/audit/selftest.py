@@ -15,6 +15,7 @@ import secrets
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -102,9 +103,14 @@ def self_test(
 def _rows(plants: list[_Plant], layers: int, findings: Collection[Finding]) -> Iterator[Row]:
     whole = [finding for finding in findings if finding.match == "full" and finding.surface in ("layer", "metadata")]
     paths = {finding.path for finding in whole if finding.secret == _CANARY}
+    # Several forms may go by one name, as an encoding does in two alphabets.
+    planted: Counter[tuple[str, str]] = Counter()
+    found: Counter[tuple[str, str]] = Counter()
     for number, plant in enumerate(plants):
-        found = sum(_path(layer, number) in paths for layer in range(1, layers + 1))
-        yield Row(plant.form, plant.container, layers, found)
+        planted[plant.form, plant.container] += layers
+        found[plant.form, plant.container] += sum(_path(layer, number) in paths for layer in range(1, layers + 1))
+    for (form, container), count in planted.items():
+        yield Row(form, container, count, found[form, container])
     # An archive of old has names for its layers, and no digests.
     ends = {finding.digest or finding.layer for finding in whole if finding.secret == _LAST}
     yield Row("raw", AT_THE_END, layers, min(layers, len(ends)))
@@ -112,7 +118,7 @@ def _rows(plants: list[_Plant], layers: int, findings: Collection[Finding]) -> I
 
 def _canary() -> str:
     """A random value with a character for each of the escapes, and of the two alphabets of base64, that forms differ by."""
-    return "".join(secrets.token_hex(4) + mark for mark in ("/", '"', "&", "<", "'", "$", "\\", " é", "????", "_"))
+    return "".join(secrets.token_hex(4) + mark for mark in ("/", '"', "&", "<", "'", "$", "\\", "????", "_"))
 
 
 @dataclass(frozen=True, slots=True)

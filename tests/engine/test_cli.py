@@ -308,3 +308,14 @@ def test_a_build_takes_the_projects_policy_and_former_values(
     assert mistaken.returncode == 2
     assert f"{policy}: [tool.container-image] accept_unsearchables: there is no such key" in mistaken.stderr
     assert run(*arguments, "--accept-base=false", "--max-depth=0", token=token).returncode == 2
+
+
+def test_a_self_test_finds_what_it_planted_and_leaves_the_image_alone(busybox_image: str) -> None:
+    def identity() -> bytes:
+        return subprocess.run(["docker", "image", "inspect", busybox_image], capture_output=True, check=True).stdout
+
+    before = identity()
+    done = run("audit", "--self-test", busybox_image)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("all found: ")
+    assert identity() == before

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from container_image import AcceptedUnread, AuditPolicy, InvalidInputError, Secret, Verdict, audit
 from container_image.cli import commands
 from container_image.formats import FORMATS
-from tests.images import Builder
+from tests.images import Builder, locked_zip
 
 TOKEN = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 FORMER = "old1qA2wS3eD4rF5tG6yH7uJ8iK9oL0"
-SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(64)
+LOCKED = locked_zip()
 
 
 @pytest.fixture
@@ -28,9 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(directory)
     monkeypatch.setenv("TOKEN", TOKEN)
     image = Builder()
-    image.archive(
-        image.manifest([{"opt/a.7z": SEVEN_ZIP, "srv/b.7z": SEVEN_ZIP, "x": b"\0" * 600}]), tmp_path / "a.tar"
-    )
+    image.archive(image.manifest([{"opt/a.zip": LOCKED, "srv/b.zip": LOCKED, "x": b"\0" * 600}]), tmp_path / "a.tar")
     return directory.parent
 
 
@@ -41,13 +39,13 @@ def run(project: Path, *arguments: str) -> Result:
 
 def test_the_nearest_table_upwards_is_the_policy_and_a_file_without_one_is_passed_over(project: Path) -> None:
     (project / "pyproject.toml").write_text(
-        '[tool.container-image]\naccept_unread = ["no decoder for *:/opt/*", {path = "srv/b.7z"}]\n'
+        '[tool.container-image]\naccept_unread = ["encrypted *:/opt/*", {path = "srv/b.zip"}]\n'
         'accept_unsearchable = ["PIN"]\naccept_base = true\nmax_depth = 3\nmax_seconds = 90\n'
     )
     (project / "sub" / "pyproject.toml").write_text('[project]\nname = "other"\n')
     (project.parent / "pyproject.toml").write_text("[tool.container-image]\nmax_depth = 5\n")
     assert AuditPolicy.from_pyproject() == AuditPolicy(
-        accept_unread=(AcceptedUnread(reason="no decoder for *", path="/opt/*"), AcceptedUnread(path="srv/b.7z")),
+        accept_unread=(AcceptedUnread(reason="encrypted *", path="/opt/*"), AcceptedUnread(path="srv/b.zip")),
         accept_unsearchable=("PIN",),
         accept_base=True,
         max_depth=3,
@@ -56,19 +54,19 @@ def test_the_nearest_table_upwards_is_the_policy_and_a_file_without_one_is_passe
     done = run(project)
     assert done.return_value == 0
     assert done.stdout.startswith("clean, 2 accepted: searched for 1 secret")
-    assert "UNREAD  opt/a.7z: no decoder for 7z (accepted)\n" in done.stdout
+    assert "UNREAD  opt/a.zip: encrypted zip member (accepted)\n" in done.stdout
 
 
 def test_an_option_goes_before_the_file(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         '[tool.container-image]\naccept_unread = ["*"]\naccept_base = true\nmax_depth = 3\nplatforms = ["linux/s390x"]\n'
     )
-    options = ["--accept-unread", "no decoder for 7z:opt/*", "--no-accept-base", "--max-depth", "7"]
+    options = ["--accept-unread", "encrypted zip member:opt/*", "--no-accept-base", "--max-depth", "7"]
     options += ["--max-bytes", "1000000", "--max-ratio", "50", "--max-seconds", "60"]
     done = run(project, *options, "--platform", "linux/amd64,linux/arm64", "--format", "json")
     report = json.loads(done.stdout)
     assert report["engine"]["policy"] == {
-        "accept_unread": [{"reason": "no decoder for 7z", "path": "opt/*"}],
+        "accept_unread": [{"reason": "encrypted zip member", "path": "opt/*"}],
         "accept_unsearchable": [],
         "accept_base": False,
         "platforms": ["linux/amd64", "linux/arm64"],
@@ -79,8 +77,8 @@ def test_an_option_goes_before_the_file(project: Path) -> None:
     }
     assert report["image"]["absent_platforms"] == ["linux/arm64"]
     assert {item["path"]: item["accepted"] for item in report["coverage"]["unread"]} == {
-        "opt/a.7z": True,
-        "srv/b.7z": False,
+        "opt/a.zip": True,
+        "srv/b.zip": False,
     }
     assert done.return_value == 3
 

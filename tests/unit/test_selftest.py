@@ -39,12 +39,12 @@ def test_every_canary_in_every_layer_is_found(compression: str, tmp_path: Path) 
     before = path.read_bytes()
     recall = measure(reference)
     assert (recall.layers, recall.unread) == (2, 0)
-    assert [row for row in recall.rows if row.found != 2 or row.planted != 2] == []
+    assert [row for row in recall.rows if row.found != row.planted or row.planted % 2] == []
     # Whatever forms there are, each is planted in each container.
     planted = Counter(row.container for row in recall.rows)
     assert planted.pop("at the end of the layer") == 1
     assert set(planted) >= {"plain", "gzip", "zlib", "zip", "xz", "lzma", "bzip2", "zstd", "lz4", "tar.gz in zip"}
-    rich = {form.name for form in forms("a/\"&<'$\\ é????b01234567".encode())}
+    rich = {form.name for form in forms(b"a/\"&<'$\\????b01234567")}
     assert {row.form for row in recall.rows} >= rich
     assert set(planted.values()) == {len({row.form for row in recall.rows})}
     # A copy was planted in: the image is as it was, and nothing is beside it.
