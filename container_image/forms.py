@@ -121,8 +121,6 @@ def _spellings(value: bytes) -> Iterator[tuple[str, str, bytes]]:
         ("percent(all)-lower", "percent", "%{:02x}"),
         ("quoted-printable(all)", "quoted-printable", "={:02X}"),
         ("octal", "octal", "\\{:03o}"),
-        ("xml(&#;)", "xml", "&#{};"),
-        ("xml(&#x;)", "xml", "&#x{:x};"),
     ):
         yield name, family, "".join(map(pattern.format, value)).encode()
     for name, family, separator, pattern in (
@@ -135,6 +133,8 @@ def _spellings(value: bytes) -> Iterator[tuple[str, str, bytes]]:
     if text is not None:
         for case, name in ((str.lower, "unicode-escape"), (str.upper, "unicode-escape-upper")):
             yield name, "unicode-escape", _unicode_escape(text, case)
+        for name, pattern in (("xml(&#;)", "&#{};"), ("xml(&#x;)", "&#x{:x};")):
+            yield name, "xml", "".join(pattern.format(ord(character)) for character in text).encode()
 
 
 def _escapes(value: bytes) -> Iterator[tuple[str, str, bytes]]:

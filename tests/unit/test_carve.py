@@ -122,6 +122,8 @@ def test_what_lzma_is_inside_of_is_opened(kind: str, packed: bytes) -> None:
     [
         ("compress", lzw(bytes(range(32, 127)))),
         ("lz4 (legacy)", b"\x02\x21\x4c\x18" + bytes(400)),
+        ("lzop", b"\x89LZO\0\r\n\x1a\n" + bytes(400)),
+        ("snappy", b"\xff\6\0\0sNaPpY" + bytes(400)),
     ],
 )
 def test_what_cannot_be_opened_is_unread_at_the_start_of_a_file(kind: str, packed: bytes) -> None:
@@ -137,8 +139,6 @@ ARCHIVES = {
     "rar": b"Rar!\x1a\7\0" + struct.pack("<H", zlib.crc32(RAR_4) & 0xFFFF) + RAR_4,
     "rar 5": b"Rar!\x1a\7\1\0" + struct.pack("<I", zlib.crc32(RAR_5)) + RAR_5,
     "cab": b"MSCF" + struct.pack("<IIIIIBB", 0, 4096, 0, 44, 0, 3, 1),
-    "lzop": b"\x89LZO\0\r\n\x1a\n",
-    "snappy": b"\xff\6\0\0sNaPpY",
 }
 
 

@@ -7,9 +7,10 @@ import io
 import json
 import lzma
 import os
+import subprocess
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -387,7 +388,15 @@ def test_a_pipe_in_a_layout_is_not_waited_for(tmp_path: Path) -> None:
     assert "not a regular file" in within_bounds(tmp_path, reference, ERROR).messages
 
 
-def test_a_layout_of_directories_in_directories(tmp_path: Path) -> None:
+@pytest.fixture
+def deep_path(tmp_path: Path) -> Iterator[Path]:
+    """A directory to make a deep tree in: pytest's own clean-up would end in a RecursionError."""
+    yield tmp_path
+    subprocess.run(["rm", "-rf", tmp_path], check=True)
+
+
+def test_a_layout_of_directories_in_directories(deep_path: Path) -> None:
+    tmp_path = deep_path
     builder, root = image_of(layer_tar({"a": b"b"}))
     reference = builder.layout(root, tmp_path / "image")
     deep = tmp_path / "image"
@@ -473,7 +482,8 @@ def test_a_platform_never_shows_the_value(tmp_path: Path) -> None:
     assert TOKEN.decode() not in report.model_dump_json()
 
 
-def test_a_directory_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_read_is_an_error(deep_path: Path) -> None:
+    tmp_path = deep_path
     builder, root = image_of(layer_tar({"a": b"b"}))
     reference = builder.layout(root, tmp_path / "image")
     deep = tmp_path / "image"
