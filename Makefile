@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench engine base classic wheels clean
+.PHONY: demo test lint bench gallery bench-recall stock engine base classic wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -14,7 +14,7 @@ BIN := .venv/bin
 engine: ## a Docker Engine with buildx that answers; one is installed and started only where there is none
 	scripts/engine.sh up
 
-base: engine ## the two images that tests and the demo build from
+base: engine ## the images that tests and the demo build from
 	scripts/base_image.sh
 
 classic: engine ## a second engine, with the classic image store; tests on it are skipped where none can be started
@@ -36,8 +36,18 @@ lint: .venv
 bench: .venv base ## how long an audit takes, against decompressing the same layers
 	$(BIN)/python scripts/bench.py
 
+gallery: .venv base ## every case of the leak gallery, built and audited: a table; make gallery CASES=a04 for some
+	$(BIN)/python -m scripts.gallery $(CASES)
+
+bench-recall: .venv base ## the same images under kingfisher and gitleaks, which are installed here: who finds what
+	scripts/peers.sh
+	$(BIN)/python -m scripts.bench_recall $(CASES)
+
+stock: .venv base ## images of whole toolchains, with no secret in them, are clean: no false alarm, nothing unread
+	$(BIN)/python scripts/stock_images.py
+
 wheels: .venv ## every dependency has a wheel on every platform and Python that we support
 	$(BIN)/python scripts/check_wheels.py
 
 clean: ## what the targets above made here; the engines and their images stay
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
