@@ -3,7 +3,7 @@
 from pathlib import Path
 
 token = Path("/run/secrets/TOKEN").read_text()
-with open("/proc/self/mem", "rb", 0) as memory, open("/core", "wb") as core:
+with Path("/proc/self/mem").open("rb", buffering=0) as memory, Path("/core").open("wb") as core:
     for line in Path("/proc/self/maps").read_text().splitlines():
         addresses, mode, _, _, file = line.split()[:5]
         start, stop = (int(number, 16) for number in addresses.split("-"))
