@@ -103,7 +103,7 @@ def kingfisher(saved: Path, archive: Path | None, lines: list[str], rules: Path)
         f"--rules-path={path}", "--load-builtins=false", "--no-rule-cache", "--no-update-check", "--no-validate", "--no-dedup",
         "--confidence=low", "--extraction-depth=0", "--no-limits", "--no-ignore", "--no-ignore-if-contains", "--format=jsonl",
     ]  # fmt: skip
-    targets = [["scan", str(saved)], *([["scan", "docker", "--archive", str(archive)]] if archive else [])]
+    targets = [*([["scan", "docker", "--archive", str(archive)]] if archive else []), ["scan", str(saved)]]
     for target in targets:
         done = subprocess.run(
             [PEERS / "bin" / "kingfisher", *target, *options], capture_output=True, check=False, text=True

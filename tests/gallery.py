@@ -198,7 +198,7 @@ def differences(case: Case, report: AuditReport) -> list[str]:
 
 def matches(finding: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a finding is the one that is wanted."""
-    globs = {"path", "form"}
+    globs = {"path", "form", "secret"}
     return all(
         fnmatch.fnmatchcase(str(finding[key]), value) if key in globs else finding[key] == value
         for key, value in wanted.items()
