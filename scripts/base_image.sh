@@ -11,8 +11,6 @@ set -euo pipefail
 readonly BASE=container-image-base:bookworm
 readonly BUSYBOX=container-image-busybox:test
 readonly TOOLS=container-image-tools:bookworm
-readonly TOOLS_PACKAGES="python3-minimal python3-pip git ca-certificates npm esbuild gcc libc6-dev openssl sqlite3 curl wget
-    zip xz-utils bzip2 zstd lz4 xxd attr procps"
 readonly PUBLIC_BASE=python:3.12-bookworm
 readonly PUBLIC_BUSYBOX=busybox:1.37
 readonly PUBLIC_DEBIAN=debian:bookworm-slim
@@ -60,10 +58,7 @@ if ! present "$TOOLS"; then
     if timeout 240 docker pull --quiet "$PUBLIC_DEBIAN" >/dev/null 2>&1; then debian=$PUBLIC_DEBIAN; fi
     say "making $TOOLS from Debian's packages; this takes a minute"
     # Nothing ships it, so that compressing it would be time lost.
-    docker buildx build --quiet --network host --output "type=image,name=$TOOLS,compression=uncompressed" - >/dev/null <<END
-FROM $debian
-RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends \
-    $(echo $TOOLS_PACKAGES) >/dev/null && rm -rf /var/lib/apt/lists/*
-END
+    docker buildx build --quiet --network host --build-arg "DEBIAN=$debian" \
+        --output "type=image,name=$TOOLS,compression=uncompressed" "$(dirname "$0")/../tests/tools" >/dev/null
     say "made $TOOLS"
 fi

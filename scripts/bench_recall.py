@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from container_image import Secret, audit
@@ -21,6 +25,8 @@ from tests.gallery import CASES, Case, opened, reference, with_docker
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".peers"
+WORKERS = 4
+BUILDING = threading.Lock()
 SCANNERS = ("container-image", "kingfisher", "gitleaks")
 
 
@@ -35,12 +41,11 @@ def main(prefixes: list[str]) -> int:
     verdicts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as directory:
         os.environ["XDG_STATE_HOME"] = f"{directory}/state"
-        for name in names:
-            with opened(name, Path(directory, name)) as case:
-                answers = scan(case, Path(directory, f"{name}-scanned"))
-            verdicts[case.verdict] += 1
-            found.update((case.verdict, scanner) for scanner, answer in answers.items() if answer == "found")
-            print(f"| {name} | {case.verdict} | {' | '.join(answers.values())} |", flush=True)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for name, (verdict, answers) in zip(names, pool.map(partial(run, Path(directory)), names), strict=True):
+                verdicts[verdict] += 1
+                found.update((verdict, scanner) for scanner, answer in answers.items() if answer == "found")
+                print(f"| {name} | {verdict} | {' | '.join(answers.values())} |", flush=True)
     leaking, clean = verdicts["leaked"], verdicts["clean"]
     print(f"\n| | {' | '.join(SCANNERS)} |\n|---|---|---|---|")
     print(f"| found, of {leaking} leaking | {' | '.join(str(found['leaked', scanner]) for scanner in SCANNERS)} |")
@@ -48,11 +53,21 @@ def main(prefixes: list[str]) -> int:
     return 0 if found["leaked", SCANNERS[0]] == leaking and not found["clean", SCANNERS[0]] else 1
 
 
+def run(directory: Path, name: str) -> tuple[str, dict[str, str]]:
+    """What the image of a case is, and what each scanner says of it."""
+    with opened(name, directory / name) as case:
+        scanned = directory / f"{name}-scanned"
+        answers = scan(case, scanned)
+    shutil.rmtree(scanned)
+    return case.verdict, answers
+
+
 def scan(case: Case, directory: Path) -> dict[str, str]:
     """What each scanner says of the case's image: `found` or `-`; ours has a third answer."""
-    case.hook("prepare.sh")
-    # BuildKit tells no values of a secret apart, so what it made in another run is not to be taken.
-    with_docker(case, *([] if case.expected["builder"] == "docker" else ["--no-cache"]))
+    # BuildKit tells no values of a secret apart: what it made in another run, or makes at the same time, is not to be taken.
+    with BUILDING:
+        case.hook("prepare.sh")
+        with_docker(case, *([] if case.expected["builder"] == "docker" else ["--no-cache"]))
     values = case.secrets or {name: Secret.from_value(case.values[name]) for name in case.expected["credentials"]}
     verdict = audit(reference(case), values).verdict.value
     saved, archive = unpacked(case, directory)
