@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What `make fuzz` runs, and for how long.
 SECONDS ?= 600
 TARGET ?= archive
 
-.PHONY: demo test lint fuzz bench engine base classic wheels clean
+.PHONY: demo test lint bench gallery bench-recall stock fuzz engine base classic wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -17,7 +18,7 @@ TARGET ?= archive
 engine: ## a Docker Engine with buildx that answers; one is installed and started only where there is none
 	scripts/engine.sh up
 
-base: engine ## the two images that tests and the demo build from
+base: engine ## the images that tests and the demo build from
 	scripts/base_image.sh
 
 classic: engine ## a second engine, with the classic image store; tests on it are skipped where none can be started
@@ -48,8 +49,18 @@ bench: .venv base ## how long an audit takes, against decompressing the same lay
 fuzz: .fuzz/ready ## coverage-guided fuzzing of TARGET (archive, stream, layer, dockerfile or inner) for SECONDS
 	.fuzz/bin/python scripts/fuzz.py $(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=.fuzz/
 
+gallery: .venv base ## every case of the leak gallery, built and audited: a table; make gallery CASES=a04 for some
+	$(BIN)/python -m scripts.gallery $(CASES)
+
+bench-recall: .venv base ## the same images under kingfisher and gitleaks, which are installed here: who finds what
+	scripts/peers.sh
+	$(BIN)/python -m scripts.bench_recall $(CASES)
+
+stock: .venv base ## images of whole toolchains, with no secret in them, are clean: no false alarm, nothing unread
+	$(BIN)/python scripts/stock_images.py
+
 wheels: .venv ## every dependency has a wheel on every platform and Python that we support
 	$(BIN)/python scripts/check_wheels.py
 
 clean: ## what the targets above made here; the engines and their images stay
-	rm -rf .venv .fuzz build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .fuzz .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

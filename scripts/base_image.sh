@@ -2,14 +2,18 @@
 # Makes the images that tests and the demo build from, where they are missing:
 #   container-image-base:bookworm  Debian with Python, pip and git
 #   container-image-busybox:test   busybox alone, in which most tests build within a second
+#   container-image-tools:bookworm Debian with the tools that leak in the gallery, for its builder stages
 #
-# The first is pulled where a registry can be reached, and made from Debian's packages elsewhere (as root, on Debian).
+# The first two are pulled where a registry can be reached, and made from Debian's packages elsewhere (as root, on
+# Debian); so is Debian itself for the third.
 set -euo pipefail
 
 readonly BASE=container-image-base:bookworm
 readonly BUSYBOX=container-image-busybox:test
+readonly TOOLS=container-image-tools:bookworm
 readonly PUBLIC_BASE=python:3.12-bookworm
 readonly PUBLIC_BUSYBOX=busybox:1.37
+readonly PUBLIC_DEBIAN=debian:bookworm-slim
 
 say() { printf 'base image: %s\n' "$*" >&2; }
 die() { say "$*"; exit 2; }
@@ -47,4 +51,14 @@ if ! present "$BASE" && ! pull "$PUBLIC_BASE" "$BASE"; then
     mmdebstrap --quiet --variant=minbase --include=python3-minimal,python3-pip,git,ca-certificates bookworm "$workdir/base.tar"
     docker import --change 'CMD ["/bin/bash"]' "$workdir/base.tar" "$BASE" >/dev/null
     say "made $BASE"
+fi
+
+if ! present "$TOOLS"; then
+    debian=$BASE
+    if timeout 240 docker pull --quiet "$PUBLIC_DEBIAN" >/dev/null 2>&1; then debian=$PUBLIC_DEBIAN; fi
+    say "making $TOOLS from Debian's packages; this takes a minute"
+    # Nothing ships it, so that compressing it would be time lost.
+    docker buildx build --quiet --network host --build-arg "DEBIAN=$debian" \
+        --output "type=image,name=$TOOLS,compression=uncompressed" "$(dirname "$0")/../tests/tools" >/dev/null
+    say "made $TOOLS"
 fi

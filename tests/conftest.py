@@ -18,6 +18,7 @@ if os.environ.get("CI"):
 
 BASE = "container-image-base:bookworm"
 BUSYBOX = "container-image-busybox:test"
+TOOLS = "container-image-tools:bookworm"
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,12 @@ def base_image() -> str:
 def busybox_image() -> str:
     """busybox alone."""
     return _present(BUSYBOX)
+
+
+@pytest.fixture(scope="session")
+def tools_image() -> str:
+    """The base with the tools that leak: npm, gcc, openssl, sqlite3, curl and so on."""
+    return _present(TOOLS)
 
 
 @pytest.fixture(scope="session")
