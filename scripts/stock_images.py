@@ -1,4 +1,4 @@
-"""Audits images that hold a whole toolchain each, and no secret of ours: every one must be clean as it stands.
+"""Audits images that hold a whole toolchain each, and no secret of ours: every one must be clean as it stands, but one.
 
 A false alarm, or a file that the audit takes for one that it can't read, would be on every image that anyone builds
 from such a base. Each image is the tests' base with packages of Debian's, and is removed afterwards.
@@ -18,11 +18,14 @@ BASE = "container-image-base:bookworm"
 PACKAGES = {
     "git": "git git-lfs mercurial",
     "gcc": "build-essential gdb cmake",
-    "python": "python3-full python3-pip python3-cryptography python3-numpy python3-requests python3-lxml",
+    "python": "python3-dev python3-venv python3-pip python3-cryptography python3-numpy python3-requests python3-lxml",
+    "python-tests": "python3-full",
     "node": "nodejs npm",
     "go": "golang-go",
     "java": "default-jdk-headless maven",
 }
+# CPython's own tests, as bytecode, hold small zip files that are encrypted, or compressed as nobody does any more.
+EXPECTED = {"python-tests": "incomplete"}
 
 
 def values() -> dict[str, str]:
@@ -77,10 +80,10 @@ def main(names: list[str]) -> int:
             report = audit(image, values())
         finally:
             subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
-        failed += report.verdict.value != "clean"
+        failed += report.verdict.value != EXPECTED.get(name, "clean")
         megabytes = report.coverage.bytes / 1e6
         print(
-            f"{name:8} {report.verdict.value:10} {megabytes:6.0f} MB  {report.coverage.streams:6} streams, "
+            f"{name:12} {report.verdict.value:10} {megabytes:6.0f} MB  {report.coverage.streams:6} streams, "
             f"{report.coverage.truncated} truncated  {report.duration_seconds:.1f} s",
             flush=True,
         )
