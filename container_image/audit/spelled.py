@@ -191,7 +191,7 @@ class Ascii85:
             return b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Spelling:
     """One way to write bytes one by one.
 
@@ -238,6 +238,8 @@ _PAIR = rb"(%b{2})(?![0-9A-Za-z])" % _X
 _PAIR_OF_TWO = rb"(%b{2})(?:(?![0-9A-Za-z])|(?=%b{2}(?![0-9A-Za-z])))" % (_X, _X)
 _OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
+# What a run of numbers begins with: four of them that may be characters; tables of other numbers have few such places.
+_TEN_OR_MORE = rb"(?:1[0-9]{2}|2[0-5][0-9]|[0-9]{2})"
 _SAME = re.compile(rb"%b{2}([ :,-])(?:%b{2}\1){2}" % (_X, _X))
 
 SPELLINGS = (
@@ -251,10 +253,7 @@ SPELLINGS = (
     Spelling("unicode-escape", rb"\\u00%b{2}\\{1,4}u00%b{2}" % (_X, _X), 15, rb"\\{1,4}u(%b{4})" % _X, _from_utf16),
     Spelling("unicode-escape", rb"\\u\{%b{2,4}\}\\u\{" % _X, 11, rb"\\u\{(%b{1,4})\}" % _X, _from_utf16),
     Spelling("xml", rb"&#(?:[0-9]{2,3}|x%b{2});&#" % _X, 8, rb"&#([0-9]{1,7}|[xX]%b{1,6});" % _X, _from_references),
-    Spelling(
-        "decimal", rb"[0-9]{2,3},?\s{0,16}[0-9]{2,3},?\s{0,16}[0-9]{2,3}[,\s]", 44,
-        rb"(?<![0-9])(%b)(?![0-9.])(?=.)" % _OCTET, _from_decimal,
-    ),
+    Spelling("decimal", rb"(?:%b[,\s]\s{0,16}){4}" % _TEN_OR_MORE, 80, rb"(?<![0-9])(%b)(?![0-9.])(?=.)" % _OCTET, _from_decimal),
 )  # fmt: skip
 
 
@@ -292,6 +291,11 @@ def _unit(spelling: Spelling) -> re.Pattern[bytes]:
 
 
 @cache
+def _eight(spelling: Spelling) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:%b?%b){%d}" % (_GLUE, spelling.unit, MIN_UNITS), re.DOTALL)
+
+
+@cache
 def _run(spelling: Spelling) -> re.Pattern[bytes]:
     return re.compile(rb"(?:%b?%b)*" % (_GLUE, spelling.unit), re.DOTALL)
 
@@ -299,19 +303,12 @@ def _run(spelling: Spelling) -> re.Pattern[bytes]:
 def is_spelled(spelling: Spelling, buffer: bytes, at: int) -> bool:
     """Whether at least eight bytes are spelled at `at`; `buffer` holds what follows, up to a header's length.
 
-    Pairs of digits have one separator between them, which times and dates have not; and numbers stand for text.
+    Pairs of digits have one separator between them, which times and dates have not.
     """
     if spelling.same is not None and not spelling.same.match(buffer, at):
         return False
-    match = _run(spelling).match(buffer, at, at + _SAMPLE)
-    if match is None:
-        return False
-    units = _unit(spelling).findall(buffer, at, match.end() + 1)
-    return len(units) >= MIN_UNITS and (spelling.kind != "decimal" or _is_readable(spelling.decode(units)))
+    return _eight(spelling).match(buffer, at) is not None
 
 
 def _is_readable(data: bytes) -> bool:
     return len(data.translate(None, delete=_READABLE)) <= (1 - _SHARE) * len(data)
-
-
-_SAMPLE = 512
