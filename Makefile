@@ -29,8 +29,7 @@ demo: .venv base ## the main job: a clean image, its leaking twin, and what the 
 
 test: .venv base
 	-$(MAKE) --no-print-directory classic
-	$(BIN)/python -m pytest --numprocesses 2 tests/unit
-	$(BIN)/python -m pytest tests/engine tests/services
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: .venv
 	$(BIN)/ruff check .
