@@ -35,6 +35,7 @@ from tests.images import (
     pax,
     unended,
 )
+from tests.quine import quine
 
 TOKEN = confined.TOKEN.encode()
 CLEAN, LEAKED, ERROR, INCOMPLETE = 0, 1, 2, 3
@@ -100,6 +101,15 @@ def nested_directories(depth: int) -> bytes:
     return b"".join(pax((b"path", b"d/" * level)) + header(b"d", kind=b"5") for level in range(1, depth, 50))
 
 
+GZIP_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\3"
+ZIP_HEADER = b"PK\3\4" + b"\x14\0\0\0\x08\0" + bytes(16) + b"\5\0\0\0" + b"a.zip"
+
+
+@pytest.mark.parametrize("header", [GZIP_HEADER, ZIP_HEADER])
+def test_a_quine_inflates_to_itself(header: bytes) -> None:
+    assert zlib.decompressobj(-15).decompress(quine(header)[len(header) :]) == quine(header)
+
+
 BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "zeros in a layer": (lambda: gzip.compress(bytes(32 << 20)) * 5, CLEAN),
     "zeros in a gzip file": (lambda: layer_tar({"a": gzip.compress(bytes(70 << 20))}), CLEAN),
@@ -108,6 +118,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], int]] = {
     "a zip in a zip in a zip": (lambda: layer_tar({"a": zipped(a=zipped(a=zipped(a=bytes(50 << 20))) * 2)}), CLEAN),
     "gzip in gzip without end": (lambda: layer_tar({"a": nested(gzip.compress)}), INCOMPLETE),
     "zip in zip without end": (lambda: layer_tar({"a": nested(lambda data: zipped(a=data))}), INCOMPLETE),
+    "a gzip stream that holds itself": (lambda: layer_tar({"a": gzip.compress(quine(GZIP_HEADER))}), INCOMPLETE),
+    "a zip file that holds itself": (lambda: layer_tar({"a": zipped(a=quine(ZIP_HEADER))}), INCOMPLETE),
     "an xz file that asks for too much": (lambda: layer_tar({"a.xz": xz_window(1 << 28)}), INCOMPLETE),
     "a zstd file that asks for a gigabyte": (lambda: layer_tar({"a.zst": zstd_window(30, 9 << 20)}), INCOMPLETE),
     "a zstd layer that asks for a gigabyte": (lambda: zstd_window(30, 9 << 20), INCOMPLETE),
