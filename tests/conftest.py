@@ -17,13 +17,6 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-# Tests on the engine see each other's builds, so they run one after the other; the rest runs beside them.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "unit" not in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("engine"))
-
-
 BASE = "container-image-base:bookworm"
 BUSYBOX = "container-image-busybox:test"
 TOOLS = "container-image-tools:bookworm"
