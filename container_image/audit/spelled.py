@@ -41,8 +41,6 @@ _LONGEST_BREAK = 256
 _LONGEST_LINE = 4096
 _DIGITS_BEFORE = re.compile(_DIGITS + rb"*\Z")
 _NO_DIGIT = re.compile(rb"[^A-Za-z0-9+/_-]+")
-_DIGIT_RUN = re.compile(_DIGITS + rb"+")
-_HEX_RUN = re.compile(rb"[0-9A-Fa-f]+")
 
 
 def runs(buffer: bytes, scanned: int) -> Iterator[int]:
@@ -70,10 +68,8 @@ def digits_at(buffer: bytes, at: int, begins_stream: Callable[[bytes], bool]) ->
     if skip:
         sample = _NO_DIGIT.sub(b"", sample)
     kind = "hex" if _HEX.fullmatch(sample) else "base64"
-    if kind == "hex":
-        data = binascii.unhexlify(sample[: len(sample) // 2 * 2])
-    else:
-        data = binascii.a2b_base64(sample[: len(sample) // 4 * 4].translate(_URLSAFE))
+    group, decode, _ = _DIGIT_KINDS[kind]
+    data = decode(sample[: len(sample) // group * group])
     return (kind, skip) if _is_readable(data) or begins_stream(data) else None
 
 
@@ -113,9 +109,7 @@ class Digits:
     """
 
     def __init__(self, kind: str) -> None:
-        self._group = 2 if kind == "hex" else 4
-        self._of: Callable[[bytes], bytes] = binascii.unhexlify if kind == "hex" else _from_base64
-        self._digit_run = _HEX_RUN if kind == "hex" else _DIGIT_RUN
+        self._group, self._of, self._digit_run = _DIGIT_KINDS[kind]
         self.eof = False
         self.consumed = 0
         self._held = b""
@@ -161,6 +155,13 @@ class Digits:
 
 def _from_base64(digits: bytes) -> bytes:
     return binascii.a2b_base64(digits.translate(_URLSAFE) + b"=" * (-len(digits) % 4))
+
+
+# How many digits make whole bytes, how they are decoded, and which they are.
+_DIGIT_KINDS: dict[str, tuple[int, Callable[[bytes], bytes], re.Pattern[bytes]]] = {
+    "hex": (2, binascii.unhexlify, re.compile(rb"[0-9A-Fa-f]+")),
+    "base64": (4, _from_base64, re.compile(_DIGITS + rb"+")),
+}
 
 
 class Ascii85:
@@ -264,8 +265,8 @@ class Spelled:
         self.eof = False
         self.consumed = 0
         self._spelling = spelling
-        self._unit = _unit(spelling)
-        self._run = _run(spelling)
+        self._unit = _units(spelling)
+        self._run = _units(spelling, b"*")
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -286,18 +287,9 @@ class Spelled:
 
 
 @cache
-def _unit(spelling: Spelling) -> re.Pattern[bytes]:
-    return re.compile(_GLUE + rb"?" + spelling.unit, re.DOTALL)
-
-
-@cache
-def _eight(spelling: Spelling) -> re.Pattern[bytes]:
-    return re.compile(rb"(?:%b?%b){%d}" % (_GLUE, spelling.unit, MIN_UNITS), re.DOTALL)
-
-
-@cache
-def _run(spelling: Spelling) -> re.Pattern[bytes]:
-    return re.compile(rb"(?:%b?%b)*" % (_GLUE, spelling.unit), re.DOTALL)
+def _units(spelling: Spelling, times: bytes = b"") -> re.Pattern[bytes]:
+    """One unit, or so many, each with what may stand before it."""
+    return re.compile(rb"(?:%b?%b)%b" % (_GLUE, spelling.unit, times), re.DOTALL)
 
 
 def is_spelled(spelling: Spelling, buffer: bytes, at: int) -> bool:
@@ -307,7 +299,7 @@ def is_spelled(spelling: Spelling, buffer: bytes, at: int) -> bool:
     """
     if spelling.same is not None and not spelling.same.match(buffer, at):
         return False
-    return _eight(spelling).match(buffer, at) is not None
+    return _units(spelling, b"{%d}" % MIN_UNITS).match(buffer, at) is not None
 
 
 def _is_readable(data: bytes) -> bool:
