@@ -11,7 +11,7 @@ TARGET ?= archive
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[keyring,postgresql]' --group dev
 	touch $@
 
 engine: ## a Docker Engine with buildx that answers; one is installed and started only where there is none

@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 from container_image.errors import InvalidInputError, SecretSourceError
 from container_image.secrets import dotenv
 from container_image.secrets.value import MAX_SIZE, SecretValue
-from container_image.state import VARIABLE
+from container_image.state import PRIVATE
 
 Kind = Literal["value", "env", "file", "command"]
 
@@ -71,7 +71,7 @@ class Secret:
     def from_command(cls, command: str | Sequence[str], *, sensitive: bool = True) -> Secret:
         """What a command prints, less one newline at its end. No shell runs it; a string is split as one would.
 
-        It inherits the environment, but not the build key.
+        It inherits the environment, but neither the build key nor the store's key and URL.
         """
         try:
             arguments = shlex.split(command) if isinstance(command, str) else list(command)
@@ -81,7 +81,7 @@ class Secret:
             raise InvalidInputError("Secret.from_command needs a command: got an empty one")
 
         def read() -> bytes:
-            environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+            environment = {name: value for name, value in os.environ.items() if name not in PRIVATE}
             try:
                 done = subprocess.run(
                     arguments, capture_output=True, env=environment, timeout=_COMMAND_TIMEOUT, check=False
