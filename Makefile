@@ -5,7 +5,7 @@ BIN := .venv/bin
 SECONDS ?= 600
 TARGET ?= archive
 
-.PHONY: demo test lint fuzz bench engine base classic wheels clean
+.PHONY: demo test lint fuzz bench engine base classic postgresql wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -20,6 +20,9 @@ engine: ## a Docker Engine with buildx that answers; one is installed and starte
 base: engine ## the two images that tests and the demo build from
 	scripts/base_image.sh
 
+postgresql: ## PostgreSQL's programs; tests that start a server with them are skipped where there are none
+	scripts/postgresql.sh
+
 classic: engine ## a second engine, with the classic image store; tests on it are skipped where none can be started
 	scripts/engine.sh classic
 
@@ -28,6 +31,7 @@ demo: .venv base ## the main job: a clean image, its leaking twin, and what the 
 
 test: .venv base
 	-$(MAKE) --no-print-directory classic
+	-$(MAKE) --no-print-directory postgresql
 	$(BIN)/python -m pytest --numprocesses 2 tests/unit
 	$(BIN)/python -m pytest tests/engine tests/services
 

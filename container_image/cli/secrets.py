@@ -83,8 +83,11 @@ def secrets() -> None:
     """Keep secrets in environments, encrypted. They leave only into a build, a run or an audit."""
 
 
-# What is no option is an argument, so that no error repeats a value that begins with a dash.
-@secrets.command("set", context_settings={"ignore_unknown_options": True})
+# What is no option is an argument, so that no error repeats a value that begins with a dash; -h would be found in one.
+_LITERAL = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+
+
+@secrets.command("set", context_settings=_LITERAL)
 @click.argument("given", nargs=-1, metavar="NAME[=VALUE]...", type=click.UNPROCESSED)
 @click.option("--from-file", "files", multiple=True, metavar="NAME=PATH", help="The bytes of a file, as they are.")
 @click.option("--stdin", "piped", metavar="NAME", help="What is on stdin, less one newline at its end.")
@@ -136,7 +139,7 @@ def list_command(environment: str | None, as_json: bool) -> None:
     show_table(("Name", "Env", "Created At", "Exposed By Default"), rows)
 
 
-@secrets.command("unset", context_settings={"ignore_unknown_options": True})
+@secrets.command("unset", context_settings=_LITERAL)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", type=click.UNPROCESSED)
 @env_option
 @debug_option

@@ -24,17 +24,16 @@ def read_dotenv(path: Path) -> dict[str, bytes]:
     problems = []
     for binding in parse_stream(io.StringIO(data.decode("utf-8", "surrogateescape"))):
         line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\n"))
-        if binding.error:
+        if binding.error or (binding.key is not None and binding.value is None):
             problems.append(f"line {line} is not NAME=VALUE")
         elif binding.key is None:
             continue
         elif not is_secret_name(binding.key):
             # What stands there may be a value.
             problems.append(f"line {line}: its name has other characters than letters, digits and underscores")
-        elif not (binding.value or "").strip():
+        elif not binding.value or not binding.value.strip():
             problems.append(f"line {line}: {binding.key} has no value")
         else:
-            assert binding.value is not None
             values[binding.key] = binding.value.encode("utf-8", "surrogateescape")
     if problems:
         raise InvalidInputError(f"{path}: nothing was imported: " + "; ".join(problems))

@@ -139,9 +139,11 @@ class Session:
 
     def _write_root(self) -> None:
         sealed = seal(self.key.key, json.dumps(self.ids).encode(), "root", self.id)
-        values = {"id": self.id, "key_check": key_check(self.key.key, self.id), "sealed": sealed}
-        self.connection.execute(sa.delete(schema.root))
-        self.connection.execute(sa.insert(schema.root).values(values))
+        values = {"key_check": key_check(self.key.key, self.id), "sealed": sealed}
+        # In place: the row is what other writers wait for, and the lock on one that is gone holds nobody back.
+        done = self.connection.execute(sa.update(schema.root).where(schema.root.c.id == self.id).values(values))
+        if not done.rowcount:
+            self.connection.execute(sa.insert(schema.root).values(id=self.id, **values))
 
     def _too_narrow(self, denied: str) -> StoreKeyError:
         return StoreKeyError(f"the key is that of the environment {self.key.environment!r}, and {denied}")
