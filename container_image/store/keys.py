@@ -143,8 +143,11 @@ class Keys:
         """The keyring's entry, whether it is there or not."""
         return KeyringEntry(self.name)
 
-    def find(self, fits: Callable[[Key], bool]) -> tuple[Key, Place | None]:
-        """The key, and where it was; None for one that was given. A new key that is in force takes its place.
+    def find(self, fits: Callable[[Key], bool], *, alone: bool) -> tuple[Key, Place | None]:
+        """The key, and where it was; None for one that was given.
+
+        A new key that is in force takes its place, where no other writer can be about (`alone`): else it might take
+        that of a still newer one.
 
         Raises:
             StoreKeyError: there is none, or one that does not fit.
@@ -162,8 +165,9 @@ class Keys:
                 return key, place
             following = new.read()
             if following is not None and fits(latest := _parsed(following, str(new))):
-                place.write(following.strip())
-                new.remove()
+                if alone:
+                    place.write(following.strip())
+                    new.remove()
                 return latest, place
             raise _wrong(key, str(place))
         raise StoreKeyError(
@@ -201,11 +205,6 @@ class Keys:
     def announce(self, place: Place, key: Key) -> None:
         """Leaves a key that is about to be in force beside the one in `place`."""
         self._new(place).write(key_text(key))
-
-    def promote(self, place: Place, key: Key) -> None:
-        """Puts the announced key, which is in force now, in its place."""
-        place.write(key_text(key))
-        self._new(place).remove()
 
     def _places(self) -> Iterator[tuple[Place, Place]]:
         for place in (self.file, self.entry):

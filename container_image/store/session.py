@@ -8,6 +8,7 @@ import hmac
 import json
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,6 +24,8 @@ from container_image.store.environment import OpenEnvironment, tampered
 from container_image.store.keys import Keys, Place
 from container_image.store.names import MAIN, unknown_environment
 from container_image.store.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
+
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -158,18 +161,29 @@ def reading(access: Access) -> Iterator[Session | None]:
         StoreKeyError: there is no key for it, or a wrong one.
         StoreTamperedError: what stands there is not what was written there.
     """
-    with access.database.reading() as connection:
-        if connection is not None:
-            yield _opened(connection, access)
-            return
-        lost = _lost(access)
+    lost = None
+    for attempt in range(_ATTEMPTS):
+        with access.database.reading() as connection:
+            if connection is None:
+                lost = _lost(access)
+                break
+            try:
+                session = _opened(connection, access, alone=False)
+            except StoreKeyError:
+                # A rotation may be under way: then the key that is kept is newer than what is seen of the database.
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+            else:
+                yield session
+                return
+        time.sleep(0.05)
     if lost:
         # It may be in the making: that is over when the lock can be had, and then there is a store.
         with access.database.writing() as (_, made):
             if made:
                 raise lost
-        with reading(access) as session:
-            yield session
+        with reading(access) as made_meanwhile:
+            yield made_meanwhile
         return
     yield None
 
@@ -183,7 +197,7 @@ def writing(access: Access) -> Iterator[Session]:
     """
     with access.database.writing() as (connection, made):
         if not made:
-            yield _opened(connection, access)
+            yield _opened(connection, access, alone=True)
             return
         if lost := _lost(access):
             raise lost
@@ -210,7 +224,7 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _opened(connection: Connection, access: Access) -> Session:
+def _opened(connection: Connection, access: Access, *, alone: bool) -> Session:
     roots = connection.execute(sa.select(schema.root)).all()
     if len(roots) != 1:
         raise StoreTamperedError(
@@ -226,7 +240,7 @@ def _opened(connection: Connection, access: Access) -> Session:
         return hmac.compare_digest(check, key_check(key.key, identity))
 
     keys = Keys.of(None if access.database.default else row.id, access.key)
-    key, place = keys.find(fits)
+    key, place = keys.find(fits, alone=alone)
     if key.environment is not None:
         return Session(connection, row.id, key, keys, place, {key.environment: checks[key.environment][0]})
     try:

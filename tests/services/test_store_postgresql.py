@@ -58,15 +58,18 @@ def test_many_processes_write_at_once_and_nothing_is_lost(database: str) -> None
 
 def test_the_key_is_rotated_while_others_write(database: str) -> None:
     SecretStore.open(database).environments.create("staging")
-    assert in_processes(4, write_or_rotate, database) == [0] * 4
+    assert in_processes(6, write_or_rotate, database) == [0] * 6
     check_that_nothing_is_lost(database, 3, 4)
 
 
 def write_or_rotate(number: int, url: str) -> None:
     if number < 3:
         write_many(number, url, 4)
-    else:
+    elif number < 5:
         rotate(number, url, 3)
+    else:
+        for _ in range(20):
+            SecretStore.open(url).secrets.list()
 
 
 def test_a_change_of_a_row_is_refused(database: str) -> None:

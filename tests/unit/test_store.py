@@ -352,7 +352,9 @@ def test_a_rotation_that_was_killed_loses_no_key(store: SecretStore, key_file: P
     else:
         beside.write_text("A" * 42 + "E=")
     assert value(store, "TOKEN") == b"a"
+    store.secrets.set("TOKEN", "b")
     assert key_file.read_text() == new
+    store.secrets.set("TOKEN", "a")
     store.rotate_key()
     assert value(store, "TOKEN") == b"a"
 
@@ -365,15 +367,18 @@ def test_many_processes_write_at_once_and_nothing_is_lost() -> None:
 
 def test_the_key_is_rotated_while_others_write() -> None:
     SecretStore.open().environments.create("staging")
-    assert in_processes(4, write_or_rotate) == [0] * 4
+    assert in_processes(6, write_or_rotate) == [0] * 6
     check_that_nothing_is_lost(None, 3, 4)
 
 
 def write_or_rotate(number: int) -> None:
     if number < 3:
         write_many(number, None, 4)
-    else:
+    elif number < 5:
         rotate(number, None, 3)
+    else:
+        for _ in range(20):
+            SecretStore.open(None).secrets.list()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
