@@ -481,6 +481,17 @@ def test_a_database_that_answers_not_or_is_none_is_named_without_its_password(tm
         SecretStore.open("sqlite:////proc/no/store.db").secrets.set("TOKEN", "a")
 
 
+def test_what_is_not_installed_is_named(store: SecretStore, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.secrets.set("TOKEN", "a")
+    key_file.unlink()
+    for module in ("psycopg", "keyring"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(StoreError, match=r"pip install 'container-image\[postgresql\]'"):
+        SecretStore.open("postgresql://u@h/d")
+    with pytest.raises(StoreKeyError, match=r"pip install 'container-image\[keyring\]'"):
+        store.secrets.list()
+
+
 def test_another_sqlite_file_has_a_key_of_its_own(store: SecretStore, tmp_path: Path, key_file: Path) -> None:
     store.secrets.set("TOKEN", "mine")
     other = SecretStore.open(f"sqlite:///{tmp_path}/team.db")
