@@ -81,11 +81,10 @@ class UnknownEnvironmentError(InvalidInputError):
 
 
 class UnknownSecretError(SecretSourceError):
-    """An environment lacks secrets; `names` are theirs."""
+    """Environments lack secrets; `names` are theirs."""
 
-    def __init__(self, message: str, environment: str, names: Sequence[str]) -> None:
+    def __init__(self, message: str, names: Sequence[str]) -> None:
         super().__init__(message)
-        self.environment = environment
         self.names = tuple(names)
 
 

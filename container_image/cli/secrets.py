@@ -17,7 +17,8 @@ import click
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
 from container_image.errors import InvalidInputError, SecretSourceError
-from container_image.secrets import Secret
+from container_image.secrets import Secret, StoredName, stored_names
+from container_image.secrets.names import is_secret_name
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore, StoredSecret
@@ -190,6 +191,25 @@ def log_command(environment: str | None, limit: int | None, as_json: bool) -> No
     show_table(("Time", "By", "Action", "Env", "Name", "Version", "Image"), rows)
 
 
+@secrets.command("missing")
+@click.argument("target")
+@env_option
+@debug_option
+def missing_command(target: str, environment: str | None) -> None:
+    """Print the commands that set what the declaration TARGET wants of the store, and the store lacks."""
+    from container_image.cli.target import load_declaration
+    from container_image.store.names import environment_name, set_command
+
+    wanted: dict[str, list[StoredName]] = {}
+    for stored in stored_names(load_declaration(target).secrets).values():
+        wanted.setdefault(environment_name(stored.environment or environment), []).append(stored)
+    for place, names in wanted.items():
+        missing = open_store().secrets.missing([stored.name for stored in names], place)
+        for stored in dict.fromkeys(names):
+            if stored.name in missing:
+                click.echo(set_command(stored.name if stored.showable else "NAME", place))
+
+
 @secrets.command("rotate-key")
 @debug_option
 def rotate_key_command() -> None:
@@ -230,8 +250,6 @@ def _values(given: Sequence[str], files: Sequence[str], piped: str | None) -> di
         InvalidInputError: an argument that is not so made, or a name that is given twice.
         SecretSourceError: a file that can't be read.
     """
-    from container_image.store.names import is_secret_name
-
     asked: list[tuple[str, Callable[[], bytes]]] = []
     for number, text in enumerate(given, 1):
         name, separator, value = text.partition("=")

@@ -9,7 +9,7 @@ from dotenv.parser import parse_stream
 
 from container_image.errors import InvalidInputError, SecretSourceError
 from container_image.secrets import Secret
-from container_image.store.names import is_secret_name
+from container_image.secrets.names import is_secret_name
 
 
 def read_dotenv(path: Path) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The names of secrets and environments: which are allowed, which one is meant, and which are near to one that isn't."""
+"""Names in the store: which environment is meant, and what is near to a name that is not there."""
 
 from __future__ import annotations
 
@@ -14,26 +14,7 @@ MAIN = "main"
 
 VARIABLE = "CONTAINER_IMAGE_ENV"
 
-_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-
-
-def is_secret_name(text: str) -> bool:
-    """Whether a secret can have this name: that of an environment variable."""
-    return bool(_SECRET.fullmatch(text))
-
-
-def secret_name(text: str) -> str:
-    """The name itself.
-
-    Raises:
-        InvalidInputError: it is none; it is not repeated, as it may be a value in the wrong place.
-    """
-    if not is_secret_name(text):
-        raise InvalidInputError(
-            "a secret's name has letters, digits and underscores, begins with no digit, and has 255 characters at most; what was given as one has others"
-        )
-    return text
 
 
 def environment_name(given: str | None) -> str:
@@ -72,7 +53,7 @@ def unknown_secrets(names: Iterable[str], environment: str, known: Collection[st
         f"set it with: {set_command(name, environment)}"
         for name in missing
     ]
-    return UnknownSecretError("\n".join(lines), environment, missing)
+    return UnknownSecretError("\n".join(lines), missing)
 
 
 def set_command(name: str, environment: str) -> str:

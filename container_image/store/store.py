@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from container_image.errors import InvalidInputError, StoreKeyError
 from container_image.secrets import Secret, SecretValue
+from container_image.secrets.names import secret_name
 from container_image.secrets.value import MAX_SIZE
 from container_image.store import schema
 from container_image.store.database import Database
@@ -24,7 +25,7 @@ from container_image.store.model import (
     StoredSecret,
     Use,
 )
-from container_image.store.names import MAIN, environment_name, secret_name, unknown_environment, unknown_secrets
+from container_image.store.names import MAIN, environment_name, unknown_environment, unknown_secrets
 from container_image.store.seal import Key, key_text, new_key
 from container_image.store.session import Access, now, reading, writing
 
