@@ -155,7 +155,8 @@ def changed(value: object) -> object:
 
 def without_rules(url: str) -> sa.Engine:
     """The database as somebody reaches it who changes it: its own rules on what refers to what are off."""
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    arguments = {"client_encoding": "utf8"} if url.startswith("postgresql") else {}
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=arguments)
     if engine.dialect.name == "postgresql":
 
         @sa.event.listens_for(engine, "connect")

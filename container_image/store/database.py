@@ -112,7 +112,9 @@ class Database:
     def _connected(self) -> Engine:
         sqlite = self._path is not None
         arguments: dict[str, Any] = (
-            {"timeout": _PATIENCE, "isolation_level": None} if sqlite else {"connect_timeout": 10}
+            {"timeout": _PATIENCE, "isolation_level": None}
+            if sqlite
+            else {"connect_timeout": 10, "client_encoding": "utf8"}
         )
         try:
             # Without hide_parameters, an error of SQLAlchemy's would show what was to be written.

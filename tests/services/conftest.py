@@ -171,5 +171,6 @@ def database(postgresql: str) -> str:
     """The URL of an empty database of the test's own."""
     name = f"test_{secrets.token_hex(6)}"
     with sa.create_engine(postgresql, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        # The encoding that a database has where nobody chose one.
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"))
     return postgresql.rsplit("/", 1)[0] + f"/{name}"

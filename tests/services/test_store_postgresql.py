@@ -12,14 +12,22 @@ from alembic.runtime.migration import MigrationContext
 from container_image import SecretStore, StoreError, StoreKeyError, UnknownSecretError
 from container_image.store import schema
 from container_image.store.database import Database
-from tests.stores import check_changes, check_that_nothing_is_lost, in_processes, rotate, rows_of, write_many
+from tests.stores import (
+    check_changes,
+    check_that_nothing_is_lost,
+    in_processes,
+    rotate,
+    rows_of,
+    without_rules,
+    write_many,
+)
 
 
 def test_a_life_of_secrets(database: str, monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
     monkeypatch.setenv("CONTAINER_IMAGE_STORE", database)
     store = SecretStore.open()
     assert not store.secrets.list()
-    store.environments.create("staging", "for tests")
+    store.environments.create("staging", "für Tests")
     store.secrets.set_all({"TOKEN": "first", "BYTES": b"\x00\xff'\\"}, "staging", default_exposed=False)
     store.secrets.set("TOKEN", "second", "staging")
     revealed = store.secrets.reveal("staging")
@@ -30,6 +38,7 @@ def test_a_life_of_secrets(database: str, monkeypatch: pytest.MonkeyPatch, state
     assert revealed["TOKEN"].value.earlier == (b"first",)
     key = store.environments.key("staging")
     store.log.used("run", "app:dev", {"TOKEN": 2}, "staging")
+    assert [item.description for item in store.environments.list()] == [None, "für Tests"]
     before = store.secrets.list()
     store.rotate_key()
     assert store.secrets.list() == before
@@ -92,7 +101,7 @@ def test_a_refusal_fails_whole_and_shows_no_password(database: str) -> None:
     with pytest.raises(StoreError, match="password authentication failed") as caught:
         SecretStore.open(wrong).secrets.list()
     assert password not in str(caught.value)
-    with sa.create_engine(database).begin() as connection:
+    with without_rules(database).begin() as connection:
         connection.execute(sa.text("CREATE ROLE reader LOGIN PASSWORD 'reader-reader'"))
         connection.execute(sa.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
     reader = SecretStore.open(
