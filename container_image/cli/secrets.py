@@ -16,7 +16,7 @@ import click
 
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
-from container_image.errors import InvalidInputError, SecretSourceError
+from container_image.errors import InvalidInputError, OutputError, SecretSourceError
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
 
@@ -146,7 +146,7 @@ def list_command(environment: str | None, as_json: bool) -> None:
 @debug_option
 def unset_command(names: tuple[str, ...], environment: str | None) -> None:
     """Remove secrets with all their versions, all or none of them."""
-    open_store().secrets.unset(*names, environment_name=environment)
+    open_store().secrets.unset_all(names, environment)
     say(f"unset {', '.join(names)}")
 
 
@@ -220,8 +220,11 @@ def rotate_key_command() -> None:
     """
 
     def announce(text: str) -> None:
-        click.echo(text)
-        sys.stdout.flush()
+        # Past the stream that takes everything: a key that went nowhere must not come into force.
+        try:
+            os.write(sys.stdout.fileno(), text.encode() + b"\n")
+        except OSError as error:
+            raise OutputError(f"the new key can't be printed: {error.strerror}; nothing was changed") from None
 
     open_store().rotate_key(announce)
     say("everything is sealed under new keys; hand out those of environments anew. Backups keep the old ones")

@@ -85,6 +85,7 @@ class OpenEnvironment:
         """Sets a secret to a value; whether anything changed. `keep` earlier versions stay.
 
         The same value again is no new version, and `exposed` None is the choice that was made before, or true.
+        `save` is to follow.
         """
         entry = self.head.secrets.get(name)
         if entry is not None and self.value(name, entry.current) == value:
@@ -93,11 +94,8 @@ class OpenEnvironment:
             # Sealed anew, so that the row belongs to this head and to no earlier one.
             current = replace(entry.current, serial=self.head.counter + 1)
             self._write(name, current, value)
-            self._keep(
-                self.head.with_entry(
-                    name, replace(entry, exposed=bool(exposed), versions=(*entry.versions[:-1], current))
-                )
-            )
+            entry = replace(entry, exposed=bool(exposed), versions=(*entry.versions[:-1], current))
+            self.head = self.head.with_entry(name, entry)
             return True
         version = Version(self.head.next_number(name), self.head.counter + 1, time)
         if entry is None:
@@ -108,14 +106,14 @@ class OpenEnvironment:
         for gone in entry.versions[: len(entry.versions) - len(kept)]:
             self._remove(name, gone)
         self._write(name, version, value)
-        self._keep(self.head.with_entry(name, replace(entry, versions=(*kept, version))))
+        self.head = self.head.with_entry(name, replace(entry, versions=(*kept, version)))
         return True
 
     def unset(self, name: str) -> None:
-        """Removes a secret with all its versions."""
+        """Removes a secret with all its versions. `save` is to follow."""
         for version in self.head.secrets[name].versions:
             self._remove(name, version)
-        self._keep(self.head.without(name))
+        self.head = self.head.without(name)
 
     def reseal(self, key: bytes) -> None:
         """Seals every version under another key, which is the environment's from now on; its row is yet to be written."""
@@ -128,8 +126,8 @@ class OpenEnvironment:
         for name, version, value in values:
             self._write(name, version, value)
 
-    def _keep(self, head: Head) -> None:
-        self.head = head
+    def save(self) -> None:
+        """Writes the head, once for all that was set and unset."""
         table = schema.environments
         self.connection.execute(sa.update(table).where(table.c.id == self.id).values(head=self._sealed_head()))
 

@@ -137,6 +137,7 @@ class Secrets:
             for name, value in checked.items():
                 environment.set(name, value.reveal(), default_exposed, now(), self._keep)
                 session.note("set", meant, name, environment.head.secrets[name].current.number)
+            environment.save()
             return [_listed(environment, name) for name in checked]
 
     def import_dotenv(
@@ -163,7 +164,15 @@ class Secrets:
             opened = [session.environment(name) for name in ([meant] if meant else sorted(session.ids))]
             return [_listed(environment, name) for environment in opened for name in sorted(environment.head.secrets)]
 
-    def unset(self, *names: str, environment_name: str | None = None) -> None:
+    def unset(self, name: str, environment_name: str | None = None) -> None:
+        """Removes a secret with all its versions.
+
+        Raises:
+            UnknownSecretError: it is not there.
+        """
+        self.unset_all([name], environment_name)
+
+    def unset_all(self, names: Sequence[str], environment_name: str | None = None) -> None:
         """Removes secrets with all their versions, all or none of them.
 
         Raises:
@@ -181,6 +190,7 @@ class Secrets:
                 number = environment.head.secrets[name].current.number
                 environment.unset(name)
                 session.note("unset", meant, name, number)
+            environment.save()
 
     def versions(self, name: str, environment_name: str | None = None) -> Sequence[SecretVersion]:
         """The versions of a secret that are kept, newest first.

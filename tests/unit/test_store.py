@@ -147,7 +147,7 @@ def test_all_or_nothing(store: SecretStore) -> None:
         with pytest.raises((InvalidInputError, SecretSourceError)):
             store.secrets.set_all(values)
     with pytest.raises(UnknownSecretError):
-        store.secrets.unset("OLD", "NEW")
+        store.secrets.unset_all(["OLD", "NEW"])
     assert [item.name for item in store.secrets.list()] == ["OLD"]
     store.secrets.set("LARGE", b"x" * 512_000)
     assert len(value(store, "LARGE")) == 512_000

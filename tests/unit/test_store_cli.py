@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -27,13 +28,13 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     """Runs the command line in this process, with what is on stdin."""
 
     def call(*arguments: str, stdin: bytes = b"") -> Done:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         status = _run(list(arguments))
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         return Done(status, out, err)
 
     return call
@@ -191,6 +192,19 @@ def test_keys_are_printed_and_rotated(run: Run, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("CONTAINER_IMAGE_KEY", (state / "config" / "container-image" / "store.key").read_text())
     monkeypatch.setenv("CONTAINER_IMAGE_KEY", run("secrets", "rotate-key").out)
     assert values("staging") == {"TOKEN": b"s"}
+
+
+def test_a_key_that_cannot_be_printed_does_not_come_into_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTAINER_IMAGE_KEY", "A" * 42 + "E=")
+    SecretStore.open().secrets.set("TOKEN", "a")
+    command = [sys.executable, "-c", "from container_image.cli import main; main()", "secrets", "rotate-key"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    for out in (writer, os.open("/dev/full", os.O_WRONLY)):
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, "the new key can't be printed" in done.stderr) == (2, True)
+        os.close(out)
+    assert values() == {"TOKEN": b"a"}
 
 
 def test_a_dotenv_file_is_imported(run: Run, tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ def test_nothing_of_a_value_or_a_key_is_in_any_file(state: Path) -> None:
     store.environments.create("staging", "a description")
     with writing(Access(Database(), None)) as session:
         # In the middle of a transaction, the journal is there too.
-        session.environment("main").set("TOKEN", TOKEN.encode(), None, "2026-01-01T00:00:00Z", 10)
-        session.connection.exec_driver_sql("PRAGMA cache_spill = 1")
+        environment = session.environment("main")
+        environment.set("TOKEN", TOKEN.encode(), None, "2026-01-01T00:00:00Z", 10)
+        environment.save()
         journal = [path.name for path in (state / "data").rglob("*-journal")]
         during = [path.read_bytes() for path in (state / "data").rglob("*") if path.is_file()]
     assert journal == ["store.db-journal"]
