@@ -1,7 +1,8 @@
 """The store: secrets in environments, encrypted. Values go in, and come out for a build, a run or an audit alone.
 
-`store.py` has what users call; each call is a `session.py` (a transaction, opened with the key from `keys.py`) on a
-`database.py`, in which an `environment.py` is believed as far as its sealed `head.py` says.
+`store.py` is what users open, with `secrets.py`, `environments.py` and `log.py` on it. Each call is a transaction
+(`session.py`) on the `database.py`, opened with the key from `keys.py`; an environment in it (`opened.py`) is believed as
+far as its sealed `head.py` says.
 
 Importing this takes SQLAlchemy and cryptography along, so the rest of the package imports it where it is needed.
 """

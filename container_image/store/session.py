@@ -20,9 +20,9 @@ from sqlalchemy.engine import Connection
 from container_image.errors import StoreError, StoreKeyError, StoreTamperedError
 from container_image.store import schema
 from container_image.store.database import Database
-from container_image.store.environment import OpenEnvironment, tampered
 from container_image.store.keys import Keys, Place
 from container_image.store.names import MAIN, unknown_environment
+from container_image.store.opened import OpenEnvironment, tampered
 from container_image.store.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
 
 _ATTEMPTS = 4
@@ -222,6 +222,11 @@ def writing(access: Access) -> Iterator[Session]:
 def now() -> str:
     """The time, as the database has it."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """The time that a text of the database tells."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _opened(connection: Connection, access: Access, *, alone: bool) -> Session:
