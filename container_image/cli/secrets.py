@@ -106,8 +106,10 @@ def set_command(
 
     NAME alone asks for the value, so that it is in no shell's history. NAME=VALUE is taken as it is written.
     """
-    values = _values(given, files, piped)
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
+    # Before it asks for a value that would go nowhere.
+    store.secrets.missing([], environment)
+    values = _values(given, files, piped)
     _say_set(store.secrets.set_all(values, environment, exposed))
 
 

@@ -124,9 +124,15 @@ class Secrets:
             ]
 
     def missing(self, names: Sequence[str], environment_name: str | None = None) -> Sequence[str]:
-        """Those of the names that an environment lacks."""
+        """Those of the names that an environment lacks.
+
+        Raises:
+            UnknownEnvironmentError: there is no such environment.
+        """
         meant = _meant(environment_name)
         with reading(self._access) as session:
+            if session is None and meant != MAIN:
+                raise unknown_environment(meant, [MAIN])
             known = session.environment(meant).head.secrets if session is not None else {}
             return [name for name in names if name not in known]
 

@@ -174,6 +174,10 @@ def test_a_value_that_is_asked_for_is_not_shown(run: Run) -> None:
     assert "Value of TOKEN:" in shown
     assert "hunter2" not in shown
     assert values() == {"TOKEN": b"hunter2-typed"}
+    status, shown = on_terminal(["secrets", "set", "TOKEN", "--env", "gone"], "hunter2-typed")
+    assert status == 2
+    assert "Value of" not in shown
+    assert "there is no environment 'gone'" in shown
 
 
 def test_keys_are_printed_and_rotated(run: Run, monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
