@@ -9,13 +9,13 @@ GALLERY := tests/engine/test_gallery.py
 SECONDS ?= 600
 TARGET ?= archive
 
-.PHONY: demo test lint bench gallery bench-recall stock fuzz engine base classic wheels clean
+.PHONY: demo test lint bench gallery bench-recall stock fuzz engine base classic postgresql wheels clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[keyring,postgresql]' --group dev
 	touch $@
 
 engine: ## a Docker Engine with buildx that answers; one is installed and started only where there is none
@@ -23,6 +23,9 @@ engine: ## a Docker Engine with buildx that answers; one is installed and starte
 
 base: engine ## the images that tests and the demo build from
 	scripts/base_image.sh
+
+postgresql: ## PostgreSQL's programs; tests that start a server with them are skipped where there are none
+	scripts/postgresql.sh
 
 classic: engine ## a second engine, with the classic image store; tests on it are skipped where none can be started
 	scripts/engine.sh classic
@@ -32,6 +35,7 @@ demo: .venv base ## the main job: a clean image, its leaking twin, and what the 
 
 test: .venv base
 	-$(MAKE) --no-print-directory classic
+	-$(MAKE) --no-print-directory postgresql
 	$(BIN)/python -m pytest --numprocesses 2 tests/unit $(GALLERY)
 	$(BIN)/python -m pytest --ignore $(GALLERY) tests/engine tests/services
 

@@ -1,5 +1,9 @@
 """Declare a custom container image and its build secrets, build it, and get evidence that no secret stayed in it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from container_image.audit import (
     AcceptedUnread,
     AuditEvent,
@@ -30,10 +34,18 @@ from container_image.errors import (
     PreflightError,
     SecretLeakError,
     SecretSourceError,
+    StoreError,
+    StoreKeyError,
+    StoreTamperedError,
+    UnknownEnvironmentError,
     UnknownReferenceError,
+    UnknownSecretError,
 )
 from container_image.image import BuiltImage, ContainerImage
 from container_image.secrets import Secret, SecretValue
+
+if TYPE_CHECKING:
+    from container_image.store import SecretStore
 
 __all__ = [
     "DEFAULT_DOCKERIGNORE_PATTERNS",
@@ -63,9 +75,24 @@ __all__ = [
     "Secret",
     "SecretLeakError",
     "SecretSourceError",
+    "SecretStore",
     "SecretValue",
     "SourceMap",
+    "StoreError",
+    "StoreKeyError",
+    "StoreTamperedError",
+    "UnknownEnvironmentError",
     "UnknownReferenceError",
+    "UnknownSecretError",
     "Verdict",
     "audit",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The store brings a database library along, which only those who use it should wait for."""
+    if name == "SecretStore":
+        from container_image.store import SecretStore
+
+        return SecretStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,8 +5,13 @@
     │   ├── DockerfileError              the Dockerfile cannot be parsed; names the line
     │   ├── UnknownReferenceError        an image reference that names no transport or cannot be parsed
     │   ├── DockerfileNotFoundError      also a FileNotFoundError: no Dockerfile at that path
-    │   └── PreflightError               what can be said before a build starts; carries the problems
+    │   ├── PreflightError               what can be said before a build starts; carries the problems
+    │   └── UnknownEnvironmentError      the store has no environment of that name
     ├── SecretSourceError                a secret's source is missing, unreadable or empty
+    │   └── UnknownSecretError           an environment of the store lacks secrets; carries their names
+    ├── StoreError                       the secret store can't be reached, or is not to be used by this version
+    │   ├── StoreKeyError                its key is missing, or another one's
+    │   └── StoreTamperedError           a row of it was changed, moved, dropped or put back
     ├── EngineError                      no engine, one that is too old, or one that refused
     ├── BuildError                       a build step failed; carries the step and its (redacted) last output
     ├── ImageNotFoundError               the reference is well formed, and nothing is there
@@ -69,6 +74,30 @@ class PreflightError(InvalidInputError):
 
 class SecretSourceError(ContainerImageError):
     """A secret whose source is missing, unreadable or empty. The message names the secret and the source."""
+
+
+class UnknownEnvironmentError(InvalidInputError):
+    """The secret store has no environment of that name."""
+
+
+class UnknownSecretError(SecretSourceError):
+    """Environments lack secrets; `names` are theirs."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+
+
+class StoreError(ContainerImageError):
+    """The secret store can't be reached, read or written, or a newer version of this program made it."""
+
+
+class StoreKeyError(StoreError):
+    """The store's key is missing, is not this store's, or opens one environment only."""
+
+
+class StoreTamperedError(StoreError):
+    """What the store holds is not what was written there: a row was changed, moved, dropped or put back."""
 
 
 class EngineError(ContainerImageError):

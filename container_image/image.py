@@ -365,6 +365,8 @@ def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> st
     if isinstance(secret, str):
         return secret
     if isinstance(secret, Secret):
+        if secret.stored is not None:
+            return f"${secret.stored.name}"
         if secret.kind != "value" and not resolve:
             raise InvalidInputError(f"secret {name!r} comes from {secret.source}; to_dict(resolve=True) reads it")
         secret = as_secret(secret).resolve(name)

@@ -18,6 +18,11 @@ import platformdirs
 from container_image.errors import InvalidInputError
 
 VARIABLE = "CONTAINER_IMAGE_BUILD_KEY"
+STORE_KEY = "CONTAINER_IMAGE_KEY"
+STORE = "CONTAINER_IMAGE_STORE"
+PRIVATE = frozenset({VARIABLE, STORE_KEY, STORE})
+"""Variables that no child process inherits: the keys, and the store's URL, which may hold a password."""
+
 _MIN_LENGTH = 16
 _KEY_LENGTH = 32
 

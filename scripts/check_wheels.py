@@ -1,11 +1,17 @@
-"""Resolves the runtime dependencies for every platform and Python that we support, from wheels alone."""
+"""Resolves the runtime dependencies, and those of the extras, for every platform and Python that we support, from wheels alone."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PLATFORMS = {
     "Linux x86-64": ["manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64"],
@@ -16,9 +22,8 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def main() -> int:
-    pyproject = (Path(__file__).parent.parent / "pyproject.toml").read_text()
-    block = pyproject.split("\ndependencies = [", 1)[1].split("]", 1)[0]
-    requirements = [line.strip().strip('",') for line in block.splitlines() if line.strip()]
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     failures = 0
     for name, tags in PLATFORMS.items():
         for python in PYTHONS:

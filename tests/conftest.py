@@ -24,10 +24,14 @@ TOOLS = "container-image-tools:bookworm"
 
 @pytest.fixture(autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory of the test's own, so that no build key of the user's is made or used."""
+    """A state directory of the test's own, so that no build key of the user's is made or used; nor is a secret store."""
     directory = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(directory))
-    monkeypatch.delenv("CONTAINER_IMAGE_BUILD_KEY", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(directory / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(directory / "config"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    for name in ("BUILD_KEY", "KEY", "STORE", "ENV"):
+        monkeypatch.delenv(f"CONTAINER_IMAGE_{name}", raising=False)
     return directory
 
 

@@ -22,6 +22,7 @@ from container_image.errors import ImageReadError, InvalidInputError
 from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue, resolve_secrets
+from container_image.stored import from_store
 
 # Bytes of JSON that are kept until all is read; an image with all its attestations has a few megabytes.
 _DOCUMENTS = 128 << 20
@@ -61,7 +62,7 @@ def audit(
     policy = AuditPolicy() if policy is None else policy
     if not isinstance(policy, AuditPolicy):
         raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
-    values = resolve_secrets(secrets)
+    values = resolve_secrets(secrets, from_store)
     _require_one(values)
     with open_image(reference) as opened:
         report = audit_source(

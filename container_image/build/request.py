@@ -10,6 +10,7 @@ from typing import Literal
 from container_image.build.credentials import credentials
 from container_image.build.exports import CacheExport, Export
 from container_image.secrets import Secret, SecretValue, resolve_secrets
+from container_image.stored import from_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class BuildRequest:
             SecretSourceError: a source is missing, unreadable or empty; names the secret and the source.
         """
         sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
-        return replace(self, secrets=resolve_secrets(declared), sources=sources)
+        return replace(self, secrets=resolve_secrets(declared, from_store), sources=sources)
 
     @property
     def held(self) -> dict[str, SecretValue]:

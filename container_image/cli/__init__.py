@@ -10,6 +10,8 @@ import click
 
 from container_image.cli.audit import audit
 from container_image.cli.build import build, check
+from container_image.cli.environments import environments
+from container_image.cli.secrets import secrets
 from container_image.cli.signals import Interrupted, listen
 from container_image.cli.streams import say, take_over
 from container_image.errors import (
@@ -30,7 +32,7 @@ def commands() -> None:
     """
 
 
-for command in (build, check, audit):
+for command in (build, check, audit, secrets, environments):
     commands.add_command(command)
 
 

@@ -1,7 +1,7 @@
 """Secrets: where a value comes from (`Secret`), the value itself (`SecretValue`), and the values inside it."""
 
 from container_image.secrets.inner import InnerValue, Inside, inner_values, look_inside
-from container_image.secrets.source import Secret, as_secret, resolve_secrets
+from container_image.secrets.source import Secret, StoredName, as_secret, resolve_secrets, stored_names
 from container_image.secrets.value import SecretValue
 
 __all__ = [
@@ -9,8 +9,10 @@ __all__ = [
     "Inside",
     "Secret",
     "SecretValue",
+    "StoredName",
     "as_secret",
     "inner_values",
     "look_inside",
     "resolve_secrets",
+    "stored_names",
 ]

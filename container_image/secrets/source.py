@@ -14,15 +14,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from container_image.errors import InvalidInputError, SecretSourceError
+from container_image.errors import InvalidInputError, SecretSourceError, UnknownSecretError
 from container_image.secrets import dotenv
+from container_image.secrets.names import secret_name
 from container_image.secrets.value import MAX_SIZE, SecretValue
-from container_image.state import VARIABLE
+from container_image.state import PRIVATE
 
-Kind = Literal["value", "env", "file", "command"]
+Kind = Literal["value", "env", "file", "command", "store"]
 
 _REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
+# How a secret's name is written that is no password.
+_USUAL = re.compile(r"[A-Z][A-Z0-9_]*")
 _COMMAND_TIMEOUT = 60
+
+
+@dataclass(frozen=True)
+class StoredName:
+    """A secret of the store. `environment` None is the build's.
+
+    Not `showable` is a name that may be no name: what follows the dollar of a string may be a password.
+    """
+
+    name: str
+    environment: str | None = None
+    showable: bool = True
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -40,6 +55,7 @@ class Secret:
     sensitive: bool = True
     variable: str | None = None
     path: Path | None = None
+    stored: StoredName | None = None
     _read: Callable[[], bytes] = bytes
     _earlier: tuple[Secret, ...] = ()
 
@@ -71,7 +87,7 @@ class Secret:
     def from_command(cls, command: str | Sequence[str], *, sensitive: bool = True) -> Secret:
         """What a command prints, less one newline at its end. No shell runs it; a string is split as one would.
 
-        It inherits the environment, but not the build key.
+        It inherits the environment, but neither the build key nor the store's key and URL.
         """
         try:
             arguments = shlex.split(command) if isinstance(command, str) else list(command)
@@ -81,7 +97,7 @@ class Secret:
             raise InvalidInputError("Secret.from_command needs a command: got an empty one")
 
         def read() -> bytes:
-            environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+            environment = {name: value for name, value in os.environ.items() if name not in PRIVATE}
             try:
                 done = subprocess.run(
                     arguments, capture_output=True, env=environment, timeout=_COMMAND_TIMEOUT, check=False
@@ -115,6 +131,18 @@ class Secret:
 
         return {name: cls("file", f"{name} in {path}", sensitive, path=resolved, _read=reader(name)) for name in names}
 
+    @classmethod
+    def from_name(cls, name: str, environment: str | None = None, *, sensitive: bool = True) -> Secret:
+        """A secret of the store, with its earlier versions; of the build's environment, unless one is named.
+
+        Raises:
+            InvalidInputError: no secret of the store can have that name.
+        """
+        where = "the store" if environment is None else f"the store's environment {environment}"
+        return cls(
+            "store", f"{name} in {where}", sensitive, stored=StoredName(secret_name(name), environment), _read=_not_read
+        )
+
     def with_earlier(self, values: Sequence[str | bytes | Secret]) -> Secret:
         """The same, with former values that must not be in the image either."""
         if isinstance(values, str | bytes):
@@ -137,6 +165,11 @@ class Secret:
             raise SecretSourceError(f"secret {name!r}: {self.source} is empty; give it a value, or drop the secret")
         return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier)
 
+    def resolve_as(self, name: str, found: SecretValue) -> SecretValue:
+        """The value that the store has for it, with what is said here of it."""
+        earlier = [item.resolve(name).reveal() for item in self._earlier]
+        return SecretValue(name, found.reveal(), sensitive=self.sensitive, earlier=(*found.earlier, *earlier))
+
     def __eq__(self, other: object) -> bool:
         """Whether both come from the same place, or are the same literal; nothing is read to find out."""
         if not isinstance(other, Secret):
@@ -151,7 +184,7 @@ class Secret:
         return hash(self._place())
 
     def _place(self) -> tuple[object, ...]:
-        return self.kind, self.source, self.sensitive, self.variable, self.path, self._earlier
+        return self.kind, self.source, self.sensitive, self.variable, self.path, self.stored, self._earlier
 
     def __repr__(self) -> str:
         return f"Secret({self.source})"
@@ -170,45 +203,79 @@ class _UnavailableError(Exception):
     """A source has no value, with the reason; becomes a SecretSourceError that names the secret."""
 
 
-def resolve_secrets(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -> dict[str, SecretValue]:
+Lookup = Callable[[Mapping[str, StoredName]], Mapping[str, SecretValue]]
+"""Reads secrets of the store, all at once: by the names that they are declared under."""
+
+
+def resolve_secrets(
+    secrets: Mapping[str, str | bytes | Secret | SecretValue], lookup: Lookup | None = None
+) -> dict[str, SecretValue]:
     """Reads every value, or says in one error what is wrong with each source that has none.
 
-    A string is a literal, but `"$NAME"` is a reference to a secret store, and `"$$NAME"` the text `$NAME`.
+    A string is a literal, but `"$NAME"` is a secret of the store, which `lookup` reads, and `"$$NAME"` the text `$NAME`.
 
     Raises:
-        InvalidInputError: not such a mapping; or a reference, as there is no store: lists all of them.
-        SecretSourceError: sources that are missing, unreadable or empty.
+        InvalidInputError: not such a mapping.
+        SecretSourceError: sources that are missing, unreadable or empty, or secrets that the store lacks.
     """
     if not isinstance(secrets, Mapping):
         raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
-    references = [name for name, value in secrets.items() if isinstance(value, str) and _REFERENCE.fullmatch(value)]
-    if references:
-        # The text after the dollar may be a password that begins with one.
-        raise InvalidInputError(
-            f"references to a secret store, which is not there yet: {', '.join(map(repr, references))}. "
-            'Use Secret.from_env("NAME") or another source; a literal that begins with $ is written "$$NAME"'
-        )
     values: dict[str, SecretValue] = {}
     problems = []
-    for name, given in secrets.items():
-        if isinstance(given, SecretValue):
-            values[name] = given
-            continue
+    given = {
+        name: value if isinstance(value, SecretValue) else _as_given(name, value) for name, value in secrets.items()
+    }
+    references = stored_names(secrets)
+    found: Mapping[str, SecretValue] = {}
+    unknown: tuple[str, ...] = ()
+    if references and lookup is not None:
         try:
-            values[name] = as_secret(given).resolve(name)
-        except SecretSourceError as error:
+            found = lookup(references)
+        except UnknownSecretError as error:
             problems.append(str(error))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"secret {name!r}: {error}") from None
+            unknown = error.names
+    for name, source in given.items():
+        if isinstance(source, SecretValue):
+            values[name] = source
+        elif name not in references or lookup is None:
+            try:
+                values[name] = source.resolve(name)
+            except SecretSourceError as error:
+                problems.append(str(error))
+        elif name in found:
+            values[name] = source.resolve_as(name, found[name])
     if problems:
-        raise SecretSourceError("\n".join(problems))
+        text = "\n".join(problems)
+        raise UnknownSecretError(text, unknown) if unknown else SecretSourceError(text)
     return values
 
 
+def stored_names(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -> dict[str, StoredName]:
+    """The secrets of the store among these, by the names that they are declared under."""
+    sources = {name: as_secret(given) for name, given in secrets.items() if isinstance(given, str | Secret)}
+    return {name: source.stored for name, source in sources.items() if source.stored is not None}
+
+
+def _as_given(name: str, given: str | bytes | Secret) -> Secret:
+    try:
+        return as_secret(given)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"secret {name!r}: {error}") from None
+
+
+def _not_read() -> bytes:
+    raise _UnavailableError("it is in the store, which is read for a build or an audit only")
+
+
 def as_secret(given: str | bytes | Secret) -> Secret:
-    """A secret as users give it: a literal becomes one."""
+    """A secret as users give it: a literal becomes one, and `"$NAME"` a secret of the store."""
     if isinstance(given, Secret):
         return given
+    if isinstance(given, str) and _REFERENCE.fullmatch(given):
+        name = given[1:]
+        return Secret(
+            "store", "the store", stored=StoredName(name, showable=bool(_USUAL.fullmatch(name))), _read=_not_read
+        )
     if isinstance(given, str) and given.startswith("$$") and _REFERENCE.fullmatch(given[1:]):
         given = given[1:]
     return Secret.from_value(given)

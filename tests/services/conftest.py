@@ -6,8 +6,12 @@ import base64
 import json
 import os
 import secrets
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 
 @dataclass(frozen=True)
@@ -110,3 +115,62 @@ def builder(tmp_path: Path) -> Iterator[str]:
     subprocess.run(["docker", "buildx", "rm", name], check=False, capture_output=True)
     proxy.kill()
     proxy.wait()
+
+
+_UNPRIVILEGED = "nobody"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server with a password, stopped at the end; the URL of a database in it, as its superuser."""
+    script = Path(__file__).parents[2] / "scripts" / "postgresql.sh"
+    found = subprocess.run([script, "programs"], capture_output=True, check=False, text=True)
+    if found.returncode:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("PostgreSQL is not installed; run `make postgresql`")
+    programs = Path(found.stdout.strip())
+    password = secrets.token_hex(10)
+    directory = Path(tempfile.mkdtemp(prefix="container-image-postgresql-"))
+    (directory / "password").write_text(password)
+    # It refuses to run as root.
+    user = ["setpriv", f"--reuid={_UNPRIVILEGED}", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    if user:
+        shutil.chown(directory, _UNPRIVILEGED)
+        shutil.chown(directory / "password", _UNPRIVILEGED)
+    data = directory / "data"
+    made = [programs / "initdb", "--auth=scram-sha-256", f"--pwfile={directory}/password", "--username=tester", data]
+    subprocess.run([*user, *made], check=True, capture_output=True, cwd=directory)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": directory, "fsync": "off"}
+    command = [*user, programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
+    with (directory / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+    try:
+        for _ in range(200):
+            if (
+                subprocess.run(
+                    [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False
+                ).returncode
+                == 0
+            ):
+                break
+            assert server.poll() is None, (directory / "log").read_text()
+            time.sleep(0.05)
+        yield f"postgresql+psycopg://tester:{password}@127.0.0.1:{port}/postgres"
+    finally:
+        # A fast shutdown, which waits for no client.
+        server.send_signal(signal.SIGINT)
+        server.wait()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def database(postgresql: str) -> str:
+    """The URL of an empty database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    with sa.create_engine(postgresql, isolation_level="AUTOCOMMIT").connect() as connection:
+        # The encoding that a database has where nobody chose one.
+        connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"))
+    return postgresql.rsplit("/", 1)[0] + f"/{name}"

@@ -1,0 +1,1 @@
+"""The migrations of the store, for Alembic: `env.py` runs them, `versions/` has one file for each."""

@@ -1,0 +1,66 @@
+"""Names in the store: which environment is meant, and what is near to a name that is not there."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Collection, Iterable
+
+from container_image.errors import InvalidInputError, UnknownEnvironmentError, UnknownSecretError
+
+MAIN = "main"
+"""The environment that every store has."""
+
+VARIABLE = "CONTAINER_IMAGE_ENV"
+
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def environment_name(given: str | None) -> str:
+    """The environment that is meant: the one given, else the variable's, else `main`.
+
+    Raises:
+        InvalidInputError: it can't be the name of one; it is not repeated, as it may be a value in the wrong place.
+    """
+    name = given if given is not None else os.environ.get(VARIABLE) or MAIN
+    if "=" in name:
+        raise InvalidInputError(
+            "--env names an environment, and what was given holds a `=`; a variable for a container is given with -e NAME=VALUE"
+        )
+    if not _ENVIRONMENT.fullmatch(name):
+        where = "" if given is not None else f" in {VARIABLE}"
+        raise InvalidInputError(
+            f"an environment's name has letters, digits, - and _, and 63 characters at most; what was given as one{where} has others"
+        )
+    return name
+
+
+def unknown_environment(name: str, known: Iterable[str]) -> UnknownEnvironmentError:
+    """The error of a name that no environment has."""
+    listed = sorted(known)
+    return UnknownEnvironmentError(
+        f"there is no environment {name!r}{_nearest(name, listed)}; there are: {', '.join(listed)}. "
+        f"`container-image environments create {name}` makes one"
+    )
+
+
+def unknown_secrets(names: Iterable[str], environment: str, known: Collection[str]) -> UnknownSecretError:
+    """The error of names that an environment lacks, with the command that sets each."""
+    missing = tuple(names)
+    lines = [
+        f"there is no secret {name!r} in the environment {environment!r}{_nearest(name, known)}; "
+        f"set it with: {set_command(name, environment)}"
+        for name in missing
+    ]
+    return UnknownSecretError("\n".join(lines), missing)
+
+
+def set_command(name: str, environment: str) -> str:
+    """The command that sets a secret, asking for its value."""
+    return f"container-image secrets set {name} --env {environment}"
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
