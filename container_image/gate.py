@@ -7,7 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from container_image.audit import (
@@ -26,7 +26,7 @@ from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, Rootf
 from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
-from container_image.secrets import SecretValue
+from container_image.stored import note_use
 
 _CACHE_HOLDS = "cache-holds-step"
 
@@ -61,24 +61,24 @@ def build_through(
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     with open_run(request) as run:
+        note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
         result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
-        values = request.held
         with _image(run) as image:
             digest, kind = image.digest, image.digest_kind
-        remember("build", digest, None, values)
+        remember("build", digest, None, request.held)
         report = None
         if request.has_credentials and not no_audit:
-            reports = [_audit(source, run, values, policy, on_event) for source in _sources(run)]
+            reports = [_audit(source, run, policy, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
             if report.verdict is Verdict.LEAKED:
                 report = _with_removal(report, run)
             for item in reports:
-                remember("build", item.image.digest, report.verdict.value, values)
+                remember("build", item.image.digest, report.verdict.value, request.held)
             _require_clean(report)
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
@@ -103,13 +103,13 @@ def _image(run: Run) -> Source:
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)
 
 
-def _audit(
-    source: Source, run: Run, values: Mapping[str, SecretValue], policy: AuditPolicy, on_event: OnEvent | None
-) -> AuditReport:
+def _audit(source: Source, run: Run, policy: AuditPolicy, on_event: OnEvent | None) -> AuditReport:
     request = run.request
     lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
     with source as opened:
-        return audit_source(opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context)
+        return audit_source(
+            opened, request.unwanted, policy=policy, on_event=on_event, source=lines, context=run.client.context
+        )
 
 
 def _with_removal(report: AuditReport, run: Run) -> AuditReport:
@@ -125,7 +125,7 @@ def _with_removal(report: AuditReport, run: Run) -> AuditReport:
 def _require_clean(report: AuditReport) -> None:
     if report.verdict is Verdict.LEAKED:
         leaked = [finding for finding in report.findings if not finding.accepted]
-        names = ", ".join(sorted({finding.secret for finding in leaked}))
+        names = ", ".join(sorted({finding.label for finding in leaked}))
         if all(finding.surface == "cache" for finding in leaked):
             where = "the cache to export, though not in the image; nothing was tagged or sent. Build without --cache-to, or with mode=min"
         else:
@@ -134,7 +134,7 @@ def _require_clean(report: AuditReport) -> None:
         raise SecretLeakError(f"{names} stayed in {where}{held}", report)
     if report.verdict is Verdict.INCOMPLETE:
         unsearched = [
-            row.name for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
+            row.label for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
         ]
         reasons = [f"{name} can't be searched for" for name in unsearched]
         reasons += [

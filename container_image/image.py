@@ -300,6 +300,8 @@ class ContainerImage(BaseModel):
         push: bool = False,
         outputs: Sequence[str] = (),
         secrets: Mapping[str, str | Secret | SecretValue] | None = None,
+        environment: str | None = None,
+        audit_environments: Sequence[str] = (),
         builder: str | None = None,
         network: str | None = None,
         no_cache: bool = False,
@@ -312,6 +314,8 @@ class ContainerImage(BaseModel):
 
         `tags` are the names that a clean image is given, and `push` sends it to their registries; `outputs` are as
         `docker buildx build --output` has them. `secrets` replaces declared ones of the same ids, or adds to them.
+        Secrets of the store are those of `environment`: None is the one of `CONTAINER_IMAGE_ENV`, else `main`. The image
+        is searched for everything that `audit_environments` hold as well.
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
         anonymous memory; `keep_history` leaves the builder's record of the build.
         """
@@ -352,7 +356,7 @@ class ContainerImage(BaseModel):
             secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
             keep_history=keep_history,
         )
-        return request.with_secrets({**self.secrets, **(secrets or {})})
+        return request.with_secrets({**self.secrets, **(secrets or {})}, environment, audit_environments)
 
     def _compression(self) -> dict[str, str]:
         """The exporter's attributes; its own default is gzip, where a base image's layers stay as they are."""

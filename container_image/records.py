@@ -10,7 +10,7 @@ import contextlib
 import hmac
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -64,14 +64,14 @@ def recall(kind: Kind, digest: str) -> Record | None:
     return None
 
 
-def built_with(record: Record | None, name: str, value: SecretValue) -> BuiltWith:
-    """Whether an image was built with one of the versions of this value that were given; unknown under another key."""
+def built_with(record: Record | None, name: str, given: Iterable[bytes]) -> BuiltWith:
+    """Whether an image was built with one of the values that were given for a secret; unknown under another key."""
     if record is None or name not in record.secrets:
         return "unknown"
     key = derive(build_key(), "run record")
     if not hmac.compare_digest(record.key, _tag(key, "", b"")):
         return "unknown"
-    tags = [_tag(key, name, version) for version in (value.reveal(), *value.earlier)]
+    tags = [_tag(key, name, value) for value in given]
     return "same" if any(hmac.compare_digest(tag, record.secrets[name]) for tag in tags) else "different"
 
 

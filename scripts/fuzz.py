@@ -48,7 +48,7 @@ def archive(data: bytes) -> None:
     path.write_bytes(data)
     with contextlib.suppress(ContainerImageError):
         source = ArchiveSource("oci-archive:image.tar", path, None)
-        report = engine.audit_source(source, {"TOKEN": SecretValue("TOKEN", TOKEN)}, policy=POLICY)
+        report = engine.audit_source(source, [SecretValue("TOKEN", TOKEN)], policy=POLICY)
         assert TOKEN not in data or report.verdict is not Verdict.CLEAN, "clean, and the value is there"
         assert TOKEN.decode() not in report.model_dump_json(), "the report shows the value"
 

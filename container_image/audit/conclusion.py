@@ -31,7 +31,7 @@ from container_image.audit.scan import Budget
 from container_image.forms import FORMS_VERSION
 from container_image.oci import Image, Source, is_digest
 
-_Group = tuple[Place, str, int, str, tuple[str, ...]]
+_Group = tuple[Place, str, str | None, int, str, tuple[str, ...]]
 
 
 def conclude(
@@ -103,16 +103,16 @@ def _findings(
     grouped: dict[_Group, list[Hit]] = defaultdict(list)
     for place, hit in places:
         target = hit.run.target
-        grouped[place, target.secret, target.version, target.form.name, hit.via].append(hit)
+        grouped[place, target.secret, target.environment, target.version, target.form.name, hit.via].append(hit)
     findings = [_finding(group, hits, policy, redaction, source) for group, hits in grouped.items()]
-    findings.sort(key=lambda item: (item.secret, item.surface, item.layer or 0, item.path or "", item.form))
+    findings.sort(key=lambda item: (item.label, item.surface, item.layer or 0, item.path or "", item.form))
     return tuple(findings)
 
 
 def _finding(
     group: _Group, hits: list[Hit], policy: AuditPolicy, redaction: Redaction, source: SourceMap | None
 ) -> Finding:
-    place, secret, secret_version, form, via = group
+    place, secret, environment, secret_version, form, via = group
     best = max(hits, key=lambda hit: hit.run.fraction)
     fraction = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
     instruction = None if place.step is None else redaction.redact(place.step.instruction)
@@ -121,6 +121,7 @@ def _finding(
     from_base = place.from_base and line is None
     return Finding(
         secret=secret,
+        environment=environment,
         secret_version=secret_version,
         form=form,
         via=via,

@@ -21,8 +21,8 @@ from container_image.audit.scan import Budget
 from container_image.errors import ImageReadError, InvalidInputError
 from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
-from container_image.secrets import Secret, SecretValue, resolve_secrets
-from container_image.stored import from_store
+from container_image.secrets import Secret, SecretValue
+from container_image.stored import in_environments, note_use
 
 # Bytes of JSON that are kept until all is read; an image with all its attestations has a few megabytes.
 _DOCUMENTS = 128 << 20
@@ -49,12 +49,13 @@ def audit(
 ) -> AuditReport:
     """Searches every byte of an image for the values of some secrets, in every form they realistically take.
 
-    `reference` is named as in containers-transports(5), whoever built the image. `source` is the Dockerfile, where it
-    is known: findings then carry its lines. `warnings` are passed on into the report.
+    `reference` is named as in containers-transports(5), whoever built the image. With `environments` of the store,
+    secrets of the store are searched for as each of them has them; without `secrets`, everything that they hold is.
+    `source` is the Dockerfile, where it is known: findings then carry its lines. `warnings` are passed on into the report.
 
     Raises:
         InvalidInputError: a ValueError: there is no secret to search for, or the reference can't be parsed.
-        SecretSourceError: a secret's source is missing, unreadable or empty.
+        SecretSourceError: a secret's source is missing, unreadable or empty, or an environment lacks it.
         ImageNotFoundError, ImageReadError, EngineError: the image can't be had.
     """
     if not isinstance(reference, str):
@@ -62,36 +63,37 @@ def audit(
     policy = AuditPolicy() if policy is None else policy
     if not isinstance(policy, AuditPolicy):
         raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
-    values = resolve_secrets(secrets, from_store)
+    if isinstance(environments, str):
+        raise InvalidInputError("environments is a list of names, not a string; write environments=[…]")
+    values = in_environments(secrets, environments)
     _require_one(values)
+    note_use("audit", reference, values)
     with open_image(reference) as opened:
         report = audit_source(
             opened,
             values,
             policy=policy,
-            environments=environments,
             on_event=on_event,
             source=source,
             warnings=warnings,
         )
     with contextlib.suppress(OSError, InvalidInputError):
         # A machine without a place for state is audited all the same.
-        remember("audit", report.image.digest, report.verdict.value, values)
+        remember("audit", report.image.digest, report.verdict.value, {value.name: value for value in reversed(values)})
     return report
 
 
 def audit_source(
     opened: Source,
-    values: Mapping[str, SecretValue],
+    values: Sequence[SecretValue],
     *,
     policy: AuditPolicy | None = None,
-    environments: Sequence[str] = (),
     on_event: Callable[[AuditEvent], None] | None = None,
     source: SourceMap | None = None,
     warnings: Iterable[AuditWarning] = (),
     context: str | None = None,
 ) -> AuditReport:
-    """What `audit` does, on an image that is open already and values that are resolved.
+    """What `audit` does, on an image that is open already and values that are resolved, in their environments.
 
     `context` is the engine that may hold the image's base, as in `docker --context`.
     """
@@ -128,7 +130,8 @@ def audit_source(
     brought = inherited(opened.reference, image, known, context=context) if seen else {}
     return conclude(
         opened, image, scans, hunted, budget, source, brought,
-        environments=tuple(environments), warnings=tuple(warnings), started=started,
+        environments=tuple(dict.fromkeys(value.environment for value in values if value.environment is not None)),
+        warnings=tuple(warnings), started=started,
     )  # fmt: skip
 
 
@@ -138,8 +141,8 @@ def _recalled(digest: str) -> Record | None:
     return None
 
 
-def _require_one(values: Mapping[str, SecretValue]) -> None:
-    if not any(value.sensitive for value in values.values()):
+def _require_one(values: Iterable[SecretValue]) -> None:
+    if not any(value.sensitive for value in values):
         raise InvalidInputError(
-            "there is no secret to search for: give at least one, as --secret id=NAME,env=VARIABLE or in `secrets`"
+            "there is no secret to search for: give at least one, as --secret id=NAME,env=VARIABLE or --env ENVIRONMENT, or in `secrets`"
         )

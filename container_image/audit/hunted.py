@@ -2,103 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from container_image.audit.needles import Target, targets
 from container_image.audit.policy import AuditPolicy
-from container_image.audit.report import SearchedSecret
+from container_image.audit.report import SearchedSecret, Unsearched
 from container_image.forms import searchable
 from container_image.records import Record, built_with
 from container_image.secrets import SecretValue, look_inside
 
+_Named = tuple[str | None, str]
+
 
 @dataclass
 class Hunted:
-    """The targets, and for the report a row for each name; `roots` maps a name to the declared secret it belongs to.
+    """The targets, and for the report a row for each environment and name; `roots` has the secret that it belongs to.
 
     `incomplete` is true when something that should have been searched for can't be, or was not given (the value that
     the image was built with), and the policy doesn't accept it.
     """
 
     targets: list[Target] = field(default_factory=list)
-    rows: dict[str, SearchedSecret] = field(default_factory=dict)
-    roots: dict[str, str] = field(default_factory=dict)
+    rows: dict[_Named, SearchedSecret] = field(default_factory=dict)
+    roots: dict[_Named, str] = field(default_factory=dict)
     incomplete: bool = False
 
     def root_of(self, target: Target) -> str:
         """The declared secret that a target's value comes from."""
-        return self.roots[target.secret]
+        return self.roots[target.environment, target.secret]
 
 
-def hunt(secrets: Mapping[str, SecretValue], policy: AuditPolicy, record: Record | None = None) -> Hunted:
+def hunt(secrets: Iterable[SecretValue], policy: AuditPolicy, record: Record | None = None) -> Hunted:
     """Turns the values into targets. `record` is what is known of the image's build.
 
     A structured secret is hunted as a whole only where all of it is there: a part of it is a leak if it holds one of
     the values inside, and those are hunted on their own.
     """
     hunted = Hunted()
-    for secret in secrets.values():
+    given: dict[str, list[bytes]] = {}
+    for secret in secrets:
         if not secret.sensitive:
-            hunted.rows[secret.name] = SearchedSecret(name=secret.name, searched=False, reason="declared public")
+            _add_row(hunted, _row(secret, secret.name, 1, "declared public", policy), root=secret.name)
             continue
-        for version, value in enumerate((secret.reveal(), *secret.earlier), start=1):
-            _add_version(hunted, policy, secret.name, version, value)
-        told = built_with(record, secret.name, secret)
-        hunted.rows[secret.name] = hunted.rows[secret.name].model_copy(update={"built_with": told})
-        hunted.incomplete |= told == "different"
+        versions = (secret.reveal(), *secret.earlier)
+        for version, value in enumerate(versions, start=1):
+            _add_version(hunted, policy, secret, version, value)
+        given.setdefault(secret.name, []).extend(versions)
+    for (environment, name), row in hunted.rows.items():
+        if name in given:
+            # An image that is built in one environment has one value, whatever others it is audited against.
+            told = built_with(record, name, given[name])
+            hunted.rows[environment, name] = row.model_copy(update={"built_with": told})
+            hunted.incomplete |= told == "different"
     return hunted
 
 
-def _add_version(hunted: Hunted, policy: AuditPolicy, name: str, version: int, value: bytes) -> None:
+def _add_version(hunted: Hunted, policy: AuditPolicy, secret: SecretValue, version: int, value: bytes) -> None:
+    name = secret.name
     inside = look_inside(SecretValue(name, value))
     structured = False
     for item in inside.values:
         reason = "public by key" if item.public else searchable(item.value)
-        accepted = item.name in policy.accept_unsearchable or name in policy.accept_unsearchable
-        row = SearchedSecret(
-            name=item.name, versions=version, searched=reason is None, reason=reason, accepted=bool(reason and accepted)
-        )
+        row = _row(secret, item.name, version, reason, policy)
         _add_row(hunted, row, root=name)
         if reason is None:
             structured = True
-            hunted.targets.extend(targets(item.name, version, item.value, whole_only=item.whole))
-        elif item.credential and not item.public and not accepted:
+            hunted.targets += targets(
+                item.name, version, item.value, whole_only=item.whole, environment=secret.environment
+            )
+        elif item.credential and not item.public and not row.accepted:
             hunted.incomplete = True
     if inside.omitted:
-        accepted = name in policy.accept_unsearchable
-        row = SearchedSecret(
-            name=f"{name}:more", versions=version, searched=False, reason="too many", accepted=accepted
-        )
+        row = _row(secret, f"{name}:more", version, "too many", policy)
         _add_row(hunted, row, root=name)
-        hunted.incomplete |= not accepted
+        hunted.incomplete |= not row.accepted
     if inside.unlisted:
-        more = SearchedSecret(name=f"{name}:more (public)", versions=version, searched=False, reason="public by key")
-        _add_row(hunted, more, root=name)
+        _add_row(hunted, _row(secret, f"{name}:more (public)", version, "public by key", policy), root=name)
     # Certificates and public keys are never needles, so a file of nothing else holds nothing to search for.
     reason = "public by key" if inside.public else searchable(value)
-    accepted = name in policy.accept_unsearchable
-    row = SearchedSecret(
-        name=name, versions=version, searched=reason is None, reason=reason, accepted=bool(reason and accepted)
-    )
+    row = _row(secret, name, version, reason, policy)
     _add_row(hunted, row, root=name)
     if reason is None:
-        hunted.targets.extend(targets(name, version, value, whole_only=structured))
-    elif not inside.public and not accepted:
+        hunted.targets += targets(name, version, value, whole_only=structured, environment=secret.environment)
+    elif not inside.public and not row.accepted:
         hunted.incomplete = True
+
+
+def _row(
+    secret: SecretValue, name: str, versions: int, reason: Unsearched | None, policy: AuditPolicy
+) -> SearchedSecret:
+    public = reason in ("declared public", "public by key")
+    accepted = reason is not None and not public and not {name, secret.name}.isdisjoint(policy.accept_unsearchable)
+    return SearchedSecret(
+        name=name,
+        environment=secret.environment,
+        versions=versions,
+        searched=reason is None,
+        reason=reason,
+        accepted=accepted,
+    )
 
 
 def _add_row(hunted: Hunted, row: SearchedSecret, *, root: str) -> None:
     """One row for each name; if any of its versions can't be searched for, the row says so."""
-    hunted.roots[row.name] = root
-    earlier = hunted.rows.get(row.name)
+    named = row.environment, row.name
+    hunted.roots[named] = root if row.environment is None else f"{root} of {row.environment}"
+    earlier = hunted.rows.get(named)
     if earlier is not None and not earlier.searched:
         row = earlier.model_copy(update={"versions": row.versions})
-    hunted.rows[row.name] = row
+    hunted.rows[named] = row
 
 
 def ordered(rows: Iterable[SearchedSecret]) -> tuple[SearchedSecret, ...]:
     """Declared secrets in their order, each before the values inside it."""
     listed = list(rows)
-    places = {row.name: place for place, row in enumerate(listed) if ":" not in row.name}
-    return tuple(sorted(listed, key=lambda row: (places.get(row.name.split(":")[0], len(listed)), row.name)))
+    places = {(row.environment, row.name): place for place, row in enumerate(listed) if ":" not in row.name}
+    return tuple(
+        sorted(listed, key=lambda row: (places.get((row.environment, row.name.split(":")[0]), len(listed)), row.name))
+    )

@@ -57,6 +57,7 @@ class Target:
     squeezed: bytes
     run: int
     least: int
+    environment: str | None = None
 
     def __repr__(self) -> str:
         return f"Target({self.secret!r}, {self.form.name!r})"
@@ -80,7 +81,9 @@ class Needle:
         return f"Needle({self.target!r}, {self.position}, {self.length})"
 
 
-def targets(secret: str, version: int, value: bytes, *, whole_only: bool = False) -> list[Target]:
+def targets(
+    secret: str, version: int, value: bytes, *, whole_only: bool = False, environment: str | None = None
+) -> list[Target]:
     """A value's forms as targets. `whole_only` reports nothing less than all of it."""
     found = []
     for form in forms(value):
@@ -94,7 +97,7 @@ def targets(secret: str, version: int, value: bytes, *, whole_only: bool = False
             # Rounded first: 122 / 243 * 243 is a little more than 122.
             run = ceil(round(share * len(form.data), 6))
             least = len(squeezed) if share == 1.0 else run - _most_noise(noise, form.data, run)
-            found.append(Target(secret, version, form, noise, squeezed, run, least))
+            found.append(Target(secret, version, form, noise, squeezed, run, least, environment))
     return found
 
 

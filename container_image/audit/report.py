@@ -57,22 +57,30 @@ class SearchedSecret(_Record):
     """One secret, or one value inside a structured secret (`npmrc:_authToken`), and whether it was searched for."""
 
     name: str
+    environment: str | None = None
     versions: int = 1
     searched: bool
     reason: Unsearched | None = None
     built_with: Literal["same", "different", "unknown"] = "unknown"
     accepted: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its name, and the environment of the store that it is from."""
+        return _label(self.name, self.environment)
+
 
 class Finding(_Record):
     """One place where a secret is: (secret, form, via, surface, platform, layer, path). `count` says how often.
 
-    `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
+    `environment` is the one of the store that the secret is from; `secret_version` is 1 for its current value, 2 for the
+    one before.     `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
     containers that were opened on the way, outermost first; `line` is 1-based, in `file`;
     `fraction` is 1.0, 0.75 or 0.5: the least part of the form that is there.
     """
 
     secret: str
+    environment: str | None = None
     secret_version: int = 1
     form: str
     via: tuple[str, ...] = ()
@@ -93,6 +101,15 @@ class Finding(_Record):
     advice: str
     fingerprint: str
     accepted: bool = False
+
+    @property
+    def label(self) -> str:
+        """The secret's name, and the environment of the store that it is from."""
+        return _label(self.secret, self.environment)
+
+
+def _label(name: str, environment: str | None) -> str:
+    return name if environment is None else f"{name} of {environment}"
 
 
 class Unread(_Record):
@@ -155,7 +172,7 @@ def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditRe
     reports = [report, *exports]
     findings: dict[tuple[object, ...], Finding] = {}
     for finding in (finding for item in reports for finding in item.findings):
-        key = (finding.secret, finding.form, finding.via, finding.digest, finding.path)
+        key = (finding.label, finding.form, finding.via, finding.digest, finding.path)
         known = findings.setdefault(key, finding)
         if known.accepted and not finding.accepted and finding.digest is None:
             findings[key] = finding

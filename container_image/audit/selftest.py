@@ -87,7 +87,7 @@ def self_test(
     canary, last = _canary(), _canary()
     plants = _plants(canary.encode())
     planted = _Planted(opened, plants, last.encode())
-    values = {name: SecretValue(name, value.encode()) for name, value in ((_CANARY, canary), (_LAST, last))}
+    values = [SecretValue(name, value.encode()) for name, value in ((_CANARY, canary), (_LAST, last))]
     report = audit_source(planted, values, policy=policy, on_event=on_event)
     if not planted.layers:
         raise InvalidInputError(f"{opened.reference}: the image has no layer, so there is nowhere to plant canaries")

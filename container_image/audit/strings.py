@@ -64,17 +64,21 @@ def search_strings(document: bytes, budget: Budget) -> Iterator[tuple[str, Hit]]
     except (ValueError, RecursionError):
         yield from search_texts(budget, [("", unescaped(document))])
         return
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str | None]] = set()
     inside: list[tuple[str, Hit]] = []
     for (node, depth), hit in search_texts(budget, _strings(value)):
         pointer = _pointer(node)
         if depth:
             inside.append((pointer, replace(hit, via=("base64",) * depth)))
         else:
-            seen.add((pointer, hit.run.target.secret))
+            seen.add(_told(pointer, hit))
             yield pointer, hit
     # What the base64 tells by itself is told once.
-    yield from (item for item in inside if (item[0], item[1].run.target.secret) not in seen)
+    yield from (item for item in inside if _told(*item) not in seen)
+
+
+def _told(pointer: str, hit: Hit) -> tuple[str, str, str | None]:
+    return pointer, hit.run.target.secret, hit.run.target.environment
 
 
 def _parsed(document: bytes) -> object:

@@ -162,7 +162,7 @@ def _prepare(run: Run) -> _Prepared:
 
 
 def _redactor(request: BuildRequest) -> Redactor:
-    return Redactor(request.held.values())
+    return Redactor(request.unwanted)
 
 
 def _override(keyword: str, value: str | list[str] | None) -> str:

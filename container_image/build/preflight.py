@@ -160,16 +160,18 @@ def _written(request: BuildRequest) -> Iterator[str]:
         if words is not None:
             places.append((key, words if isinstance(words, str) else "\n".join(words)))
     lines = request.dockerfile.splitlines()
-    redacted = Redactor(request.secrets.values())
-    for name, value in request.secrets.items():
+    values = (*request.secrets.values(), *request.beside)
+    redacted = Redactor(values)
+    for value in values:
         if not value.sensitive:
             continue
+        name = repr(value.name) if value.environment is None else f"{value.name!r} of {value.environment}"
         found = [data for data in patterns(value) if len(data) >= _MIN_WRITTEN]
         for place, text in places:
             if any(data in text.encode("utf-8", "surrogateescape") for data in found):
-                yield f"the value of secret {name!r} is in the {redacted.text(place)}, which ships; mount the secret instead"
+                yield f"the value of secret {name} is in the {redacted.text(place)}, which ships; mount the secret instead"
         whole = request.dockerfile.encode("utf-8", "surrogateescape")
         if any(data in whole for data in found):
             encoded = [line.encode("utf-8", "surrogateescape") for line in lines]
             line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in found)), None)
-            yield f"{request.place(line)}: the value of secret {name!r} is written in the Dockerfile, which ships in the history; mount it instead"
+            yield f"{request.place(line)}: the value of secret {name} is written in the Dockerfile, which ships in the history; mount it instead"

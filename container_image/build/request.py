@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from container_image.build.credentials import credentials
 from container_image.build.exports import CacheExport, Export
+from container_image.errors import InvalidInputError
 from container_image.secrets import Secret, SecretValue, resolve_secrets
-from container_image.stored import from_store
+from container_image.stored import beside, from_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,10 @@ class BuildRequest:
     the build begins.
     `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
-    `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are. `sources` are where secrets come from, as far as that is known: the variables among
-    them are inherited by no child process.
+    `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
+    `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
+    process. `beside` are values that the build is not given and that must not be in the image either: those of other
+    environments.
     """
 
     dockerfile: str
@@ -37,6 +41,7 @@ class BuildRequest:
     ignore: str | None = None
     secrets: Mapping[str, SecretValue] = field(default_factory=dict)
     sources: Mapping[str, Secret] = field(default_factory=dict)
+    beside: tuple[SecretValue, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, tuple[str, SecretValue]] = field(default_factory=dict)
@@ -63,14 +68,24 @@ class BuildRequest:
     secret_tmpdir: Path | None = None
     keep_history: bool = False
 
-    def with_secrets(self, declared: Mapping[str, str | Secret | SecretValue]) -> BuildRequest:
-        """The same with these secrets, read now.
+    def with_secrets(
+        self,
+        declared: Mapping[str, str | Secret | SecretValue],
+        environment: str | None = None,
+        audit_environments: Sequence[str] = (),
+    ) -> BuildRequest:
+        """The same with these secrets, read now: those of the store as `environment` has them.
+
+        `audit_environments` are those whose secrets the image is searched for besides, all of them.
 
         Raises:
             SecretSourceError: a source is missing, unreadable or empty; names the secret and the source.
         """
+        if isinstance(audit_environments, str):
+            raise InvalidInputError("audit_environments is a list of names, not a string; write audit_environments=[…]")
         sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
-        return replace(self, secrets=resolve_secrets(declared, from_store), sources=sources)
+        values = resolve_secrets(declared, partial(from_store, environment=environment))
+        return replace(self, secrets=values, sources=sources, beside=beside(values, audit_environments))
 
     @property
     def held(self) -> dict[str, SecretValue]:
@@ -78,9 +93,14 @@ class BuildRequest:
         return {**self.secrets, **credentials(self)}
 
     @property
+    def unwanted(self) -> tuple[SecretValue, ...]:
+        """Every value that must not be in the image."""
+        return (*self.held.values(), *self.beside)
+
+    @property
     def has_credentials(self) -> bool:
-        """Whether the build's log may hold something that is secret."""
-        return any(value.sensitive for value in self.held.values())
+        """Whether there is something secret that the build's log may hold, or the image."""
+        return any(value.sensitive for value in self.unwanted)
 
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""

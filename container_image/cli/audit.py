@@ -11,12 +11,14 @@ from container_image.audit import AuditPolicy, AuditReport, Verdict, self_test
 from container_image.audit import audit as run_audit
 from container_image.cli.options import (
     earlier_option,
+    environment_options,
     parse_earlier,
     parse_reports,
     parse_secrets,
     policy_of,
     policy_options,
     report_options,
+    searched_environments,
     secret_option,
     write_reports,
 )
@@ -30,6 +32,7 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 @click.command()
 @click.argument("reference", required=False)
 @secret_option
+@environment_options
 @earlier_option
 @click.option(
     "--platform",
@@ -52,6 +55,8 @@ _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 def audit(
     reference: str | None,
     secrets: tuple[str, ...],
+    environments: tuple[str, ...],
+    all_environments: bool,
     earlier: tuple[str, ...],
     platforms: tuple[str, ...],
     fail_on: str,
@@ -67,6 +72,9 @@ def audit(
     REFERENCE is named as in containers-transports(5): app:dev or docker-daemon:app:dev, docker://HOST/NAME:TAG,
     docker-archive:FILE, oci-archive:FILE, oci:DIRECTORY, or a path.
 
+    --env alone searches for all secrets of an environment of the store, with their earlier versions; with --secret, for
+    those, as the environment has them.
+
     What a policy accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
     it.
     """
@@ -77,22 +85,23 @@ def audit(
     if reference is None:
         raise InvalidInputError("no image: name one, as in `container-image audit app:dev --secret id=TOKEN,env=TOKEN`")
     if testing:
-        if secrets or earlier or reports or form not in RECALL_FORMATS:
+        if secrets or environments or all_environments or earlier or reports or form not in RECALL_FORMATS:
             raise InvalidInputError(
-                "--self-test plants secrets of its own and has no report: leave out --secret, --earlier and --report; "
+                "--self-test plants secrets of its own and has no report: leave out --secret, --env, --earlier and --report; "
                 f"--format is one of {', '.join(RECALL_FORMATS)}"
             )
         return _self_test(reference, form, policy_of(options, platforms=()))
     paths = parse_reports(reports)
-    given = parse_secrets(secrets)
-    if not given:
+    named = searched_environments(environments, all_environments)
+    given = parse_secrets(secrets, stored=bool(named))
+    if not given and not named:
         raise InvalidInputError(
-            "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc"
+            "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc, or an environment that has some, as --env NAME"
         )
     policy = policy_of(options, platforms=platforms)
     for name, values in parse_earlier(earlier, given).items():
         given[name] = given[name].with_earlier(values)
-    report = run_audit(reference, given, policy=policy)
+    report = run_audit(reference, given, environments=named, policy=policy)
     write_reports(report, form, paths)
     if report.verdict is Verdict.INCOMPLETE and fail_on == "leaked":
         return 0

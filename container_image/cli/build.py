@@ -18,6 +18,7 @@ from container_image.cli.options import (
     policy_of,
     policy_options,
     report_options,
+    searched_environments,
     write_reports,
 )
 from container_image.cli.streams import say
@@ -25,7 +26,6 @@ from container_image.cli.target import from_context, is_declaration, load_declar
 from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
 from container_image.gate import build_through
 from container_image.printable import printable
-from container_image.secrets import SecretValue
 
 _LIVE = {"tty": True, "plain": False}
 
@@ -107,13 +107,21 @@ def check(target: str, debug: bool, **options: Any) -> int:
 
 def _request(target: str, options: dict[str, Any]) -> BuildRequest:
     """The build that TARGET declares, with what the options add to it or put in its place."""
-    file, secrets = options["file"], parse_secrets(options["secrets"])
+    file, environments = options["file"], options["environments"]
+    secrets = parse_secrets(options["secrets"], stored=bool(environments))
+    # What `--all-environments` adds is searched for; the build's own environment is one that was named.
+    environment, searched = (
+        next(iter(environments), None),
+        searched_environments(environments[1:], options["all_environments"]),
+    )
     if is_declaration(target):
         if file:
             raise InvalidInputError(f"-f {file}: {target} is a declaration, which has its own Dockerfile")
-        request = load_declaration(target).request(secrets=secrets)
+        request = load_declaration(target).request(
+            secrets=secrets, environment=environment, audit_environments=searched
+        )
     else:
-        request = from_context(target, file).with_secrets(secrets)
+        request = from_context(target, file).with_secrets(secrets, environment, searched)
     return apply(request, options)
 
 
@@ -123,5 +131,5 @@ def _with_earlier(request: BuildRequest, options: tuple[str, ...]) -> BuildReque
     for name, values in parse_earlier(options, held).items():
         secret = held[name]
         former = [value.resolve(name).reveal() for value in values]
-        held[name] = SecretValue(name, secret.reveal(), sensitive=secret.sensitive, earlier=(*secret.earlier, *former))
+        held[name] = secret.replaced(earlier=(*secret.earlier, *former))
     return replace(request, secrets=held)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from container_image.build import BuildRequest, parse_caches, parse_outputs
-from container_image.cli.options import Command, secret_option
+from container_image.cli.options import Command, environment_options, secret_option
 from container_image.errors import InvalidInputError
 
 PASSED_ON = {
@@ -61,6 +61,7 @@ def buildx_options(function: Command) -> Command:
     options = [
         click.option("-f", "--file", metavar="PATH", help="The Dockerfile, when it is not CONTEXT/Dockerfile."),
         secret_option,
+        environment_options,
         click.option(
             "-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="A name for the image, once it is clean."
         ),

@@ -17,7 +17,7 @@ from container_image.secrets import Secret
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_KEYS = frozenset({"id", "type", "env", "src", "source"})
+_KEYS = frozenset({"id", "type", "env", "src", "source", "store"})
 
 
 def secret_option(function: Command) -> Command:
@@ -26,9 +26,42 @@ def secret_option(function: Command) -> Command:
         "--secret",
         "secrets",
         multiple=True,
-        metavar="id=NAME[,env=VARIABLE|,src=FILE]",
-        help="A secret, in Docker's syntax. With the id alone: the variable of that name, else the file.",
+        metavar="id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]",
+        help="A secret, in Docker's syntax. With the id alone: with --env, the store's; else the variable, else the file.",
     )(function)
+
+
+def environment_options(function: Command) -> Command:
+    """`--env`, repeatable, and `--all-environments`."""
+    function = click.option(
+        "--all-environments", is_flag=True, help="Search for the secrets of every environment that has some."
+    )(function)
+    return click.option(
+        "--env", "environments", multiple=True, metavar="NAME", callback=_names,
+        help="An environment of the store. A build takes its secrets from the first, and searches for those of all.",
+    )(function)  # fmt: skip
+
+
+def _names(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    if any("=" in name for name in given):
+        # What stands there may be a value.
+        raise InvalidInputError(
+            "--env names an environment of the store; a variable of a build is --build-arg NAME=VALUE, of a container -e NAME=VALUE"
+        )
+    return given
+
+
+def searched_environments(given: Sequence[str], every: bool) -> tuple[str, ...]:
+    """The environments of `--env`, with every other one that has secrets if that was asked for.
+
+    Raises:
+        StoreKeyError: the key opens only one of them.
+    """
+    if not every:
+        return tuple(given)
+    from container_image.store import SecretStore
+
+    return tuple(dict.fromkeys([*given, *SecretStore.open().environments.with_secrets()]))
 
 
 def earlier_option(function: Command) -> Command:
@@ -98,8 +131,8 @@ def report_options(function: Command) -> Command:
     )(function)
 
 
-def parse_secrets(given: Sequence[str]) -> dict[str, Secret]:
-    """The secrets of `--secret` options, by id.
+def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Secret]:
+    """The secrets of `--secret` options, by id; with `stored`, an id alone is that of a secret of the store.
 
     Raises:
         InvalidInputError: an option that Docker would not take either.
@@ -109,13 +142,15 @@ def parse_secrets(given: Sequence[str]) -> dict[str, Secret]:
         fields = _fields(text)
         if fields is None:
             # What stands there may be the secret itself, so it is not repeated.
-            raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE]")
+            raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]")
         source = fields.get("src") or fields.get("source")
         name = fields.get("id") or (source and Path(source).name) or fields.get("env")
         if not name:
             raise InvalidInputError(f"--secret number {number}: has no id; write id=NAME")
         if not name.isprintable():
             raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
+        if stored and set(fields) == {"id"}:
+            fields["store"] = name
         secrets[name] = _source("--secret", name, fields, source)
     return secrets
 
@@ -158,8 +193,13 @@ def _source(option: str, name: str, fields: Mapping[str, str], path: str | None)
     kind, variable = fields.get("type"), fields.get("env")
     if kind not in (None, "env", "file"):
         raise InvalidInputError(f"{option} id={name}: type is env or file")
-    if variable and path:
-        raise InvalidInputError(f"{option} id={name}: give env or src, not both")
+    if sum(map(bool, (variable, path, fields.get("store")))) > 1:
+        raise InvalidInputError(f"{option} id={name}: give one of env, src and store")
+    if stored := fields.get("store"):
+        try:
+            return Secret.from_name(stored)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{option} id={name}: {error}") from None
     if variable or kind == "env":
         return Secret.from_env(variable or path or name)
     if path or kind == "file":

@@ -72,18 +72,18 @@ def _sections(report: AuditReport) -> Iterator[str]:
         yield from (f"<li>{_text(warning.message)}</li>\n" for warning in report.warnings)
         yield "</ul>\n"
     yield "<h2>Secrets</h2>\n<table>\n<tr><th>name</th><th>versions</th><th>result</th></tr>\n"
-    leaked = {finding.secret for finding in report.findings if not finding.accepted}
+    leaked = {finding.label for finding in report.findings if not finding.accepted}
     partly = any(not gap.accepted for gap in missing if gap.kind in ("unread", "absent-platform"))
     for row in report.secrets:
-        if row.name in leaked:
+        if row.label in leaked:
             result = "in the image"
         elif row.searched:
             result = "not found in what was read" if partly else "not found"
-            if any(finding.secret == row.name for finding in report.findings):
+            if any(finding.label == row.label for finding in report.findings):
                 result = "accepted"
         else:
             result = f"not searched for: {row.reason}"
-        yield f"<tr><td>{_text(row.name)}</td><td>{row.versions}</td><td>{_text(result)}</td></tr>\n"
+        yield f"<tr><td>{_text(row.label)}</td><td>{row.versions}</td><td>{_text(result)}</td></tr>\n"
     yield "</table>\n"
 
 

@@ -20,9 +20,9 @@ def render(report: AuditReport) -> str:
     """The report as XML, in ASCII."""
     suite = ElementTree.Element("testsuite")
     for row in report.secrets:
-        name = _text(row.name)
+        name = _text(row.label)
         case = ElementTree.SubElement(suite, "testcase", classname=_text(image_name(report)), name=name, time="0")
-        _judge(case, row.name, row.reason, report)
+        _judge(case, row.label, row.reason, report)
     counted = {
         "tests": str(len(suite)),
         "failures": str(len(suite.findall("testcase/failure"))),
@@ -40,7 +40,7 @@ def render(report: AuditReport) -> str:
 
 
 def _judge(case: ElementTree.Element, secret: str, reason: str | None, report: AuditReport) -> None:
-    found = [finding for finding in report.findings if finding.secret == secret]
+    found = [finding for finding in report.findings if finding.label == secret]
     leaks = [finding for finding in found if not finding.accepted]
     # What is of no secret in particular is of all of them.
     missing = [gap for gap in gaps(report) if gap.what == secret or gap.kind not in ("unsearched", "another-value")]

@@ -66,11 +66,11 @@ def render(report: AuditReport) -> str:
 
 
 def _rule_id(finding: Finding) -> str:
-    return clean(f"{finding.secret}/{finding.surface}")
+    return clean(f"{finding.label}/{finding.surface}")
 
 
 def _rule(name: str, finding: Finding) -> dict[str, Any]:
-    text = f"{finding.secret} is in the image ({finding.surface})"
+    text = f"{finding.label} is in the image ({finding.surface})"
     return {
         "id": name,
         "name": f"SecretIn{finding.surface.capitalize()}",
@@ -87,6 +87,7 @@ def _result(finding: Finding, rule: int, report: AuditReport) -> dict[str, Any]:
     message = f"{heading(finding)} is in {where(finding)}{f', from {origin}' if origin else ''}. Fix: {finding.advice}."
     properties = finding.model_dump(
         include={
+            "environment",
             "form",
             "via",
             "match",

@@ -25,7 +25,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
     unsearched = [row for row in report.secrets if row.reason in ("too short", "low entropy", "too many")]
     for row in unsearched:
         yield ""
-        yield f"NOT SEARCHED FOR  {row.name}: {row.reason}{' (accepted)' if row.accepted else ''}"
+        yield f"NOT SEARCHED FOR  {row.label}: {row.reason}{' (accepted)' if row.accepted else ''}"
         if not row.accepted and row.reason == "too many":
             name = row.name.rsplit(":", 1)[0]
             yield f"  fix    give what the build needs in smaller secrets, or accept that (--accept-unsearchable {name})"
@@ -34,7 +34,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for row in report.secrets:
         if row.built_with == "different":
             yield ""
-            yield f"ANOTHER VALUE  {row.name}: the image was built with one that was not given; give that one too"
+            yield f"ANOTHER VALUE  {row.label}: the image was built with one that was not given; give that one too"
     for item in report.coverage.unread:
         yield ""
         yield f"UNREAD  {item.path or item.digest}: {item.reason}{' (accepted)' if item.accepted else ''}"
@@ -43,7 +43,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
             reason = item.reason.partition(":")[0] + "*" if ":" in item.reason else item.reason
             rule = shlex.quote(f"{reason}:{glob.escape(item.path or item.digest or '*')}")
             yield f"  fix    look into it by other means, and accept that (--accept-unread {rule})"
-    public = [row.name for row in report.secrets if row.reason in ("declared public", "public by key")]
+    public = [row.label for row in report.secrets if row.reason in ("declared public", "public by key")]
     if public:
         yield ""
         yield f"not searched for, as public: {', '.join(public)}"

@@ -31,9 +31,9 @@ def gaps(report: AuditReport) -> Iterator[Gap]:
         yield Gap("unread", item.path or item.digest or "a blob", item.reason, item.accepted)
     for row in report.secrets:
         if row.reason in _UNSEARCHABLE and (row.accepted or report.verdict is not Verdict.CLEAN):
-            yield Gap("unsearched", row.name, row.reason or "", row.accepted)
+            yield Gap("unsearched", row.label, row.reason or "", row.accepted)
         if row.built_with == "different":
-            yield Gap("another-value", row.name, "the image was built with a value that was not given")
+            yield Gap("another-value", row.label, "the image was built with a value that was not given")
     if report.engine.policy.platforms:
         for platform in report.image.absent_platforms:
             yield Gap("absent-platform", platform, "this platform is not there")
@@ -70,8 +70,8 @@ def heading(finding: Finding) -> str:
     how = finding.form if finding.match == "full" else f"{finding.form}, at least {finding.fraction:.0%} of it"
     inside = f" inside {' > '.join(finding.via)}" if finding.via else ""
     times = f", {finding.count} times" if finding.count > 1 else ""
-    former = f", an earlier version ({finding.secret_version})" if finding.secret_version > 1 else ""
-    return f"{finding.secret}{former}  ({how}{inside}{times})"
+    former = f", an earlier version ({finding.secret_version - 1} back)" if finding.secret_version > 1 else ""
+    return f"{finding.label}{former}  ({how}{inside}{times})"
 
 
 def where(finding: Finding) -> str:

@@ -2,13 +2,14 @@
 
 from container_image.secrets.inner import InnerValue, Inside, inner_values, look_inside
 from container_image.secrets.source import Secret, StoredName, as_secret, resolve_secrets, stored_names
-from container_image.secrets.value import SecretValue
+from container_image.secrets.value import SecretValue, Stored
 
 __all__ = [
     "InnerValue",
     "Inside",
     "Secret",
     "SecretValue",
+    "Stored",
     "StoredName",
     "as_secret",
     "inner_values",

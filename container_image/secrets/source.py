@@ -168,7 +168,9 @@ class Secret:
     def resolve_as(self, name: str, found: SecretValue) -> SecretValue:
         """The value that the store has for it, with what is said here of it."""
         earlier = [item.resolve(name).reveal() for item in self._earlier]
-        return SecretValue(name, found.reveal(), sensitive=self.sensitive, earlier=(*found.earlier, *earlier))
+        return SecretValue(
+            name, found.reveal(), sensitive=self.sensitive, earlier=(*found.earlier, *earlier), stored=found.stored
+        )
 
     def __eq__(self, other: object) -> bool:
         """Whether both come from the same place, or are the same literal; nothing is read to find out."""

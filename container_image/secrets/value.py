@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn, final
 
 from container_image.errors import InvalidInputError
@@ -12,24 +13,57 @@ MAX_SIZE = 500 * 1024
 """Bytes that BuildKit takes as one secret, at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where in the store a value is: its environment, its name there, and the number of its version."""
+
+    environment: str
+    name: str
+    version: int
+
+
 @final
 class SecretValue:
     """A named value. Only `reveal()` gives the bytes.
 
     `repr`, `str` and `format` give `Secret('NAME')`; json and pickle raise TypeError; comparison takes constant time.
     `earlier` holds former values, which must not be in an image either; a value that is not `sensitive` (a CA bundle,
-    say) is mounted, and not searched for.
+    say) is mounted, and not searched for. `stored` says where in the store it is, None where it is not from there.
     """
 
-    __slots__ = ("_value", "earlier", "name", "sensitive")
+    __slots__ = ("_value", "earlier", "name", "sensitive", "stored")
 
-    def __init__(self, name: str, value: bytes, *, sensitive: bool = True, earlier: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        value: bytes,
+        *,
+        sensitive: bool = True,
+        earlier: Sequence[bytes] = (),
+        stored: Stored | None = None,
+    ) -> None:
         if not all(isinstance(item, bytes) for item in (value, *earlier)):
             raise InvalidInputError(f"secret {name!r}: its values are bytes; give text as text.encode()")
         self.name = name
         self._value = value
         self.sensitive = sensitive
         self.earlier = tuple(earlier)
+        self.stored = stored
+
+    @property
+    def environment(self) -> str | None:
+        """The environment of the store that it is from."""
+        return None if self.stored is None else self.stored.environment
+
+    def replaced(self, *, name: str | None = None, earlier: Sequence[bytes] | None = None) -> SecretValue:
+        """The same value under another name, or with other former values."""
+        return SecretValue(
+            self.name if name is None else name,
+            self._value,
+            sensitive=self.sensitive,
+            earlier=self.earlier if earlier is None else earlier,
+            stored=self.stored,
+        )
 
     def reveal(self) -> bytes:
         """The value itself."""

@@ -38,10 +38,19 @@ class Environments:
         with reading(self._access) as session:
             if session is None:
                 return [EnvironmentInfo(MAIN, None, True, None)]
-            return [
-                _described(session.environment(name))
-                for name in sorted(session.ids, key=lambda name: (name != MAIN, name))
-            ]
+            return [_described(session.environment(name)) for name in sorted(session.ids, key=_main_first)]
+
+    def with_secrets(self) -> Sequence[str]:
+        """The names of all environments that have secrets, `main` first.
+
+        Raises:
+            StoreKeyError: the key opens one environment alone, so that not all can be told.
+        """
+        with reading(self._access) as session:
+            if session is None:
+                return []
+            session.owner_key("does not open every environment")
+            return [name for name in sorted(session.ids, key=_main_first) if session.environment(name).head.secrets]
 
     def delete(self, name: str) -> None:
         """Removes an environment with its secrets.
@@ -78,6 +87,10 @@ class Environments:
             opened = session.environment(meant)
             session.note("key", meant)
             return key_text(Key(meant, opened.key))
+
+
+def _main_first(name: str) -> tuple[bool, str]:
+    return name != MAIN, name
 
 
 def _described(environment: OpenEnvironment) -> EnvironmentInfo:

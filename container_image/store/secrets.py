@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from container_image.errors import InvalidInputError
-from container_image.secrets import Secret, SecretValue
+from container_image.secrets import Secret, SecretValue, Stored
 from container_image.secrets.names import secret_name
 from container_image.secrets.value import MAX_SIZE
 from container_image.store.imported import read_dotenv
@@ -193,4 +193,5 @@ def _listed(environment: OpenEnvironment, name: str) -> StoredSecret:
 def _revealed(environment: OpenEnvironment, name: str) -> RevealedSecret:
     entry = environment.head.secrets[name]
     current, *earlier = (environment.value(name, version) for version in reversed(entry.versions))
-    return RevealedSecret(SecretValue(name, current, earlier=earlier), entry.current.number, entry.exposed)
+    stored = Stored(environment.name, name, entry.current.number)
+    return RevealedSecret(SecretValue(name, current, earlier=earlier, stored=stored), stored.version, entry.exposed)

@@ -185,7 +185,7 @@ def public(key: Key) -> dict[str, bytes]:
 
 
 def matcher(secret: bytes) -> Matcher:
-    return Matcher(hunt({"k": SecretValue("k", secret)}, AuditPolicy()).targets, carve.MAGICS)
+    return Matcher(hunt([SecretValue("k", secret)], AuditPolicy()).targets, carve.MAGICS)
 
 
 def search(matcher: Matcher, data: bytes) -> list[Hit]:
@@ -397,11 +397,11 @@ def test_a_key_with_a_passphrase_is_hunted_by_its_body(kind: str, how: PrivateFo
 def test_certificates_and_public_keys_are_never_hunted() -> None:
     for kind in ("rsa", "p256", "ed25519"):
         for name, data in public(make(kind)).items():
-            hunted = hunt({"ca": SecretValue("ca", data)}, AuditPolicy())
+            hunted = hunt([SecretValue("ca", data)], AuditPolicy())
             assert (hunted.targets, hunted.incomplete) == ([], False), name
-            assert hunted.rows["ca"].reason == "public by key", name
+            assert hunted.rows[None, "ca"].reason == "public by key", name
     bundle = pkcs12.serialize_key_and_certificates(b"ca", None, certificate(make("rsa")), None, NoEncryption())
-    assert hunt({"ca": SecretValue("ca", bundle)}, AuditPolicy()).targets == []
+    assert hunt([SecretValue("ca", bundle)], AuditPolicy()).targets == []
 
 
 def test_a_bundle_with_its_comments_is_public_and_one_with_a_key_or_a_password_is_not(tmp_path: Path) -> None:
@@ -489,23 +489,23 @@ def test_what_is_public_in_a_file_of_credentials_is_no_leak(tmp_path: Path) -> N
 
 def test_too_many_values_are_said_and_make_the_verdict_incomplete() -> None:
     many = "".join(f"T{number}_TOKEN={random.Random(number).randbytes(12).hex()}\n" for number in range(400))
-    hunted = hunt({"many": SecretValue("many", many.encode())}, AuditPolicy())
+    hunted = hunt([SecretValue("many", many.encode())], AuditPolicy())
     assert hunted.incomplete
-    assert hunted.rows["many:more"].reason == "too many"
-    accepted = hunt({"many": SecretValue("many", many.encode())}, AuditPolicy(accept_unsearchable=("many",)))
+    assert hunted.rows[None, "many:more"].reason == "too many"
+    accepted = hunt([SecretValue("many", many.encode())], AuditPolicy(accept_unsearchable=("many",)))
     assert not accepted.incomplete
-    assert accepted.rows["many:more"].accepted
+    assert accepted.rows[None, "many:more"].accepted
 
 
 def test_a_short_password_in_a_file_makes_the_verdict_incomplete() -> None:
     for text in (b"machine h.example.com login me password abc\n", b"A=https://me:abc@x.example.com\nB=1\n"):
-        hunted = hunt({"s": SecretValue("s", text)}, AuditPolicy())
+        hunted = hunt([SecretValue("s", text)], AuditPolicy())
         assert hunted.incomplete
     for text in (
         b"PORT=5432\nAPI_TOKEN=tok9aZ8bY7cX6dW5eV4f\n",
         b"A=ssh://git@x.example.com/a\nTOKEN=tok9aZ8bY7cX6dW5eV4f\n",
     ):
-        assert not hunt({"s": SecretValue("s", text)}, AuditPolicy()).incomplete
+        assert not hunt([SecretValue("s", text)], AuditPolicy()).incomplete
 
 
 def test_a_key_in_a_layer_is_reported_by_its_number(tmp_path: Path) -> None:

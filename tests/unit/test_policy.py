@@ -141,7 +141,7 @@ def test_former_values_are_found_and_told_as_such(project: Path, monkeypatch: py
     options = ["--earlier", f"id=TOKEN,src={project}/older", "--earlier", "id=TOKEN,env=FORMER"]
     done = run(project, *options)
     assert done.return_value == 1
-    assert "LEAK  TOKEN, an earlier version (3)  (raw)" in done.stdout
+    assert "LEAK  TOKEN, an earlier version (2 back)  (raw)" in done.stdout
     (finding,) = json.loads(run(project, *options, "--format", "json").stdout)["findings"]
     assert finding["secret_version"] == 3
 
@@ -152,7 +152,7 @@ def test_former_values_are_found_and_told_as_such(project: Path, monkeypatch: py
         ("id=OTHER,env=FORMER", "--earlier number 1: no secret has its id; there are: TOKEN"),
         ("hunter2hunter2", "--earlier number 1: expected id=NAME,env=VARIABLE or id=NAME,src=FILE"),
         ("id=TOKEN", "--earlier number 1: expected id=NAME,env=VARIABLE or id=NAME,src=FILE"),
-        ("id=TOKEN,env=A,src=B", "--earlier id=TOKEN: give env or src, not both"),
+        ("id=TOKEN,env=A,src=B", "--earlier id=TOKEN: give one of env, src and store"),
         ("id=TOKEN,env=UNSET_VARIABLE", "the variable UNSET_VARIABLE is not set"),
     ],
 )
