@@ -7,7 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from container_image.audit import (
@@ -20,12 +20,13 @@ from container_image.audit import (
     audit_source,
     with_exports,
 )
-from container_image.build import BuildEvent, BuildRequest, Run, open_run, removal, run_build
+from container_image.build import BuildEvent, BuildRequest, CachedStep, Run, open_run, removal, run_build
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
+from container_image.secrets import SecretValue
 from container_image.stored import note_use
 
 _CACHE_HOLDS = "cache-holds-step"
@@ -67,18 +68,24 @@ def build_through(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
+        warnings += tuple(map(_of_cached, result.cached))
+        former = _former(result.cached)
+        unknown = {item.secret.name for item in result.cached if item.values is None}
         with _image(run) as image:
             digest, kind = image.digest, image.digest_kind
-        remember("build", digest, None, request.held)
+        remember("build", digest, None, request.held, former=former, unknown=unknown)
         report = None
         if request.has_credentials and not no_audit:
-            reports = [_audit(source, run, policy, on_event) for source in _sources(run)]
+            values = [
+                value.replaced(earlier=(*value.earlier, *former.get(value.name, ()))) for value in request.unwanted
+            ]
+            reports = [_audit(source, run, values, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
             if report.verdict is Verdict.LEAKED:
                 report = _with_removal(report, run)
             for item in reports:
-                remember("build", item.image.digest, report.verdict.value, request.held)
+                remember("build", item.image.digest, report.verdict.value, request.held, former=former, unknown=unknown)
             _require_clean(report)
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
@@ -103,12 +110,39 @@ def _image(run: Run) -> Source:
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)
 
 
-def _audit(source: Source, run: Run, policy: AuditPolicy, on_event: OnEvent | None) -> AuditReport:
+def _former(cached: Iterable[CachedStep]) -> dict[str, list[bytes]]:
+    """By secret, the values that cached steps ran with."""
+    former: dict[str, list[bytes]] = {}
+    for item in cached:
+        former.setdefault(item.secret.name, []).extend(item.values or ())
+    return former
+
+
+def _of_cached(item: CachedStep) -> AuditWarning:
+    told = (
+        "which were searched for as well"
+        if item.values is not None
+        else (
+            "of which not all are known here, so nothing is promised; run it again with --no-cache, or in another cache scope"
+        )
+    )
+    message = f"a cached step ran with other values of {item.secret.name} than the one that was given, {told}"
+    return AuditWarning(code="cached-with-another-value", message=message, secret=item.secret.name, step=item.step)
+
+
+def _audit(
+    source: Source,
+    run: Run,
+    values: Sequence[SecretValue],
+    policy: AuditPolicy,
+    unknown: Collection[str],
+    on_event: OnEvent | None,
+) -> AuditReport:
     request = run.request
     lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
     with source as opened:
         return audit_source(
-            opened, request.unwanted, policy=policy, on_event=on_event, source=lines, context=run.client.context
+            opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context, unknown=unknown
         )
 
 
@@ -137,6 +171,11 @@ def _require_clean(report: AuditReport) -> None:
             row.label for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted
         ]
         reasons = [f"{name} can't be searched for" for name in unsearched]
+        reasons += [
+            f"a cached step ran with a value of {row.label} that is not known here; run it again with --no-cache, or in another cache scope"
+            for row in report.secrets
+            if row.built_with == "different"
+        ]
         reasons += [
             f"{printable(item.path or str(item.digest))}: {item.reason}"
             for item in report.coverage.unread

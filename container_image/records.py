@@ -6,16 +6,18 @@ with. A tag is an HMAC under the build key: without that key, no guess at a valu
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from container_image.seal import NotSealedHereError, seal, unseal
 from container_image.secrets import SecretValue
 from container_image.state import build_key, derive, state_directory
 
@@ -23,6 +25,7 @@ Kind = Literal["build", "audit"]
 BuiltWith = Literal["same", "different", "unknown"]
 
 _KEPT = 2000
+_SEALED = "sealed run record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Record:
     """One build or audit of the image with this digest.
 
     `secrets` maps a name to the tag of its value, under the key that `key` tells from others; `verdict` is None where no
-    audit came to one.
+    audit came to one. `former` has the values, sealed, that cached steps ran with besides, and `unknown` the names of
+    those of which that is not known.
     """
 
     kind: Kind
@@ -38,10 +42,20 @@ class Record:
     verdict: str | None
     key: str
     secrets: Mapping[str, str]
+    former: Mapping[str, list[str]] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     time: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
 
-def remember(kind: Kind, digest: str, verdict: str | None, values: Mapping[str, SecretValue]) -> None:
+def remember(
+    kind: Kind,
+    digest: str,
+    verdict: str | None,
+    values: Mapping[str, SecretValue],
+    *,
+    former: Mapping[str, Sequence[bytes]] | None = None,
+    unknown: Collection[str] = (),
+) -> None:
     """Keeps a record, in place of an earlier one of the same kind and image.
 
     Raises:
@@ -49,9 +63,15 @@ def remember(kind: Kind, digest: str, verdict: str | None, values: Mapping[str, 
     """
     key = derive(build_key(), "run record")
     tags = {name: _tag(key, name, value.reveal()) for name, value in values.items()}
-    record = Record(kind, digest, verdict, _tag(key, "", b""), tags)
+    sealing = derive(build_key(), _SEALED)
+    sealed = {
+        name: [base64.b64encode(seal(sealing, value, digest, name)).decode() for value in found]
+        for name, found in (former or {}).items()
+    }
+    record = Record(kind, digest, verdict, _tag(key, "", b""), tags, sealed, tuple(sorted(unknown)))
     path = _path(kind, digest)
     draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
+    draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
     _prune(path.parent)
@@ -64,13 +84,26 @@ def recall(kind: Kind, digest: str) -> Record | None:
     return None
 
 
+def former_values(record: Record | None, name: str) -> tuple[bytes, ...]:
+    """The values of a secret that cached steps of an image ran with; none under another key."""
+    if record is None:
+        return ()
+    key = derive(build_key(), _SEALED)
+    with contextlib.suppress(NotSealedHereError, ValueError):
+        sealed = [base64.b64decode(text) for text in record.former.get(name, [])]
+        return tuple(unseal(key, item, record.digest, name) for item in sealed)
+    return ()
+
+
 def built_with(record: Record | None, name: str, given: Iterable[bytes]) -> BuiltWith:
-    """Whether an image was built with one of the values that were given for a secret; unknown under another key."""
+    """Whether an image was built with values that were given for a secret; unknown under another key."""
     if record is None or name not in record.secrets:
         return "unknown"
     key = derive(build_key(), "run record")
     if not hmac.compare_digest(record.key, _tag(key, "", b"")):
         return "unknown"
+    if name in record.unknown:
+        return "different"
     tags = [_tag(key, name, value) for value in given]
     return "same" if any(hmac.compare_digest(tag, record.secrets[name]) for tag in tags) else "different"
 

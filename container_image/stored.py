@@ -102,6 +102,25 @@ def note_use(use: Use, image: str, values: Iterable[SecretValue]) -> None:
         _store().log.used(use, image, used, environment)
 
 
+def note_step(step: str, value: SecretValue) -> None:
+    """Notes in the store's log that a step ran with this version of its secret."""
+    if value.stored is not None:
+        _store().log.used("step", step, {value.stored.name: value.stored.version}, value.stored.environment)
+
+
+def step_versions(step: str, value: SecretValue) -> tuple[set[int], set[int]]:
+    """The versions of a secret of the store that a step ran with, and those that the store keeps."""
+    if value.stored is None:
+        return set(), set()
+    store, stored = _store(), value.stored
+    ran = {
+        entry.version
+        for entry in store.log.list(stored.environment)
+        if (entry.action, entry.image, entry.name) == ("step", step, stored.name) and entry.version is not None
+    }
+    return ran, {item.version for item in store.secrets.versions(stored.name, stored.environment)}
+
+
 def _everything(environment: str) -> list[SecretValue]:
     found = _store().secrets.reveal(environment)
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from container_image.audit import carve
@@ -92,15 +92,17 @@ def audit_source(
     source: SourceMap | None = None,
     warnings: Iterable[AuditWarning] = (),
     context: str | None = None,
+    unknown: Collection[str] = (),
 ) -> AuditReport:
     """What `audit` does, on an image that is open already and values that are resolved, in their environments.
 
-    `context` is the engine that may hold the image's base, as in `docker --context`.
+    `context` is the engine that may hold the image's base, as in `docker --context`. `unknown` are secrets of which it may
+    hold a value that is not known.
     """
     _require_one(values)
     policy = policy or AuditPolicy()
     started = time.monotonic()
-    hunted = hunt(values, policy, _recalled(opened.digest))
+    hunted = hunt(values, policy, _recalled(opened.digest), unknown)
     budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
     scans: dict[str, BlobScan] = {}
     hits = documents = 0

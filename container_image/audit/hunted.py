@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from container_image.audit.needles import Target, targets
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import SearchedSecret, Unsearched
 from container_image.forms import searchable
-from container_image.records import Record, built_with
+from container_image.records import Record, built_with, former_values
 from container_image.secrets import SecretValue, look_inside
 
 _Named = tuple[str | None, str]
@@ -33,8 +33,12 @@ class Hunted:
         return self.roots[target.environment, target.secret]
 
 
-def hunt(secrets: Iterable[SecretValue], policy: AuditPolicy, record: Record | None = None) -> Hunted:
-    """Turns the values into targets. `record` is what is known of the image's build.
+def hunt(
+    secrets: Iterable[SecretValue], policy: AuditPolicy, record: Record | None = None, unknown: Collection[str] = ()
+) -> Hunted:
+    """Turns the values into targets. `record` is what is known of the image's build: the values in it are hunted too.
+
+    `unknown` are the secrets of which the image may hold a value that is not given, and not in the record.
 
     A structured secret is hunted as a whole only where all of it is there: a part of it is a leak if it holds one of
     the values inside, and those are hunted on their own.
@@ -45,14 +49,14 @@ def hunt(secrets: Iterable[SecretValue], policy: AuditPolicy, record: Record | N
         if not secret.sensitive:
             _add_row(hunted, _row(secret, secret.name, 1, "declared public", policy), root=secret.name)
             continue
-        versions = (secret.reveal(), *secret.earlier)
+        versions = tuple(dict.fromkeys((secret.reveal(), *secret.earlier, *former_values(record, secret.name))))
         for version, value in enumerate(versions, start=1):
             _add_version(hunted, policy, secret, version, value)
         given.setdefault(secret.name, []).extend(versions)
     for (environment, name), row in hunted.rows.items():
         if name in given:
             # An image that is built in one environment has one value, whatever others it is audited against.
-            told = built_with(record, name, given[name])
+            told = "different" if name in unknown else built_with(record, name, given[name])
             hunted.rows[environment, name] = row.model_copy(update={"built_with": told})
             hunted.incomplete |= told == "different"
     return hunted

@@ -4,6 +4,7 @@ from container_image.build.buildkit import check_build, export_cache, run_build
 from container_image.build.exports import CacheExport, Export, parse_caches, parse_outputs
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
 from container_image.build.run import Run, open_run
+from container_image.build.scoped import CachedStep
 from container_image.build.step_cache import removal
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "BuildResult",
     "BuildWarning",
     "CacheExport",
+    "CachedStep",
     "Export",
     "Run",
     "check_build",

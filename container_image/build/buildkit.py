@@ -20,10 +20,11 @@ from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult
 from container_image.build.run import Run, open_run
+from container_image.build.scoped import ScopedSteps
 from container_image.build.tagging import RESERVED, restore, rewrite, tagged_ids, untagged_ids
 from container_image.dockerfile import parse
 from container_image.errors import BuildError, ContainerImageError, DockerfileError, PreflightError
-from container_image.state import build_key
+from container_image.state import build_key, is_shared
 
 OnEvent = Callable[[BuildEvent], None]
 
@@ -58,7 +59,7 @@ def run_build(run: Run, *, on_event: OnEvent | None = None) -> BuildResult:
         found = json.loads(metadata.read_bytes())
     except (OSError, ValueError):
         found = {}
-    return BuildResult(found, tuple(progress.warnings))
+    return BuildResult(found, tuple(progress.warnings), tuple(progress.scoped.cached))
 
 
 def export_cache(run: Run, caches: Sequence[CacheExport], *, on_event: OnEvent | None = None) -> None:
@@ -85,7 +86,10 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
             "buildx", "build", "--progress=rawjson", *mounts, *options, *_options(request), *outputs,
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
-        progress = Progress(prepared.redactor, prepared.plain)
+        scoped = {prepared.ids[name]: value for name, value in request.secrets.items() if value.cache_scope is not None}
+        # Whoever shares the build key and an engine shares the state directory too; a cache from elsewhere knows no other.
+        steps = ScopedSteps(scoped, shared=is_shared() and bool(request.cache_from))
+        progress = Progress(prepared.redactor, prepared.plain, steps)
         try:
             status = _run(run, arguments, given.descriptors, progress, on_event)
         finally:

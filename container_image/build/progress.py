@@ -12,6 +12,7 @@ from datetime import datetime
 
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildWarning
+from container_image.build.scoped import ScopedSteps
 
 _TAIL = 40
 _LINE = re.compile(r"^\S+:(\d+)$")
@@ -27,6 +28,7 @@ class Progress:
 
     redactor: Redactor
     plain: Callable[[str], str]
+    scoped: ScopedSteps = field(default_factory=lambda: ScopedSteps({}, shared=False))
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
@@ -82,15 +84,18 @@ class Progress:
 
     def _vertex(self, vertex: Mapping[str, object]) -> Iterator[BuildEvent]:
         key = str(vertex.get("digest"))
-        name = self._clean(str(vertex.get("name") or ""))
+        told = str(vertex.get("name") or "")
+        name = self._clean(told)
         self._steps[key] = name
         state = self._states.get(key)
         error = vertex.get("error")
         if vertex.get("started") and state is None:
             self._states[key] = "started"
+            self.scoped.begun(told)
             yield BuildEvent("started", name)
         if not vertex.get("completed") or state in ("done", "failed"):
             return
+        self.scoped.ended(told, name, cached=bool(vertex.get("cached")), failed=bool(error))
         yield from self._emit(key, name, self.redactor.flush(key))
         if error:
             self._states[key] = "failed"

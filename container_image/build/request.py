@@ -10,6 +10,7 @@ from typing import Literal
 
 from container_image.build.credentials import credentials
 from container_image.build.exports import CacheExport, Export
+from container_image.build.scoped import CachedStep
 from container_image.errors import InvalidInputError
 from container_image.secrets import Secret, SecretValue, resolve_secrets
 from container_image.stored import beside, from_store
@@ -129,7 +130,8 @@ class BuildEvent:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What BuildKit made, and its metadata (`--metadata-file`)."""
+    """What BuildKit made, its metadata (`--metadata-file`), and cached steps that ran with another value."""
 
     metadata: Mapping[str, object]
     warnings: tuple[BuildWarning, ...]
+    cached: tuple[CachedStep, ...] = ()

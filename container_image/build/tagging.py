@@ -2,7 +2,8 @@
 
 BuildKit takes two builds of one Dockerfile for the same, whatever their secrets hold: the second gets what the first
 one's value made. With the tag in the id, a changed value rebuilds the steps that mount it, and no other. The tag is an
-HMAC, because the id is in the provenance, where a plain hash could be guessed at.
+HMAC, because the id is in the provenance, where a plain hash could be guessed at. (Of a secret with a cache scope it
+tells the scope; `scoped.py` keeps track of the values.)
 
 The tag is appended to the text of the id. Where that has variables, a guess at their values says which tag; BuildKit
 then lists an id that is none of ours if the guess was wrong.
@@ -27,9 +28,14 @@ RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER)(\..+)?|HTTP_AUTH_(TOKEN
 
 
 def tag(key: bytes, value: SecretValue) -> str:
-    """128 bits, in hexadecimal, that only the holder of the key can test a guess against."""
-    data = value.name.encode() + b"\0" + value.reveal()
-    return hmac.digest(derive(key, "secret mount id"), data, "sha256")[:16].hex()
+    """128 bits, in hexadecimal, that only the holder of the key can test a guess against.
+
+    Of a secret with a cache scope, they tell the scope, in its environment, and not the value.
+    """
+    purpose, data = "secret mount id", value.reveal()
+    if value.cache_scope is not None:
+        purpose, data = "secret cache scope", f"{value.environment or ''}\0{value.cache_scope}".encode()
+    return hmac.digest(derive(key, purpose), value.name.encode() + b"\0" + data, "sha256")[:16].hex()
 
 
 def tagged_ids(key: bytes, secrets: Mapping[str, SecretValue]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from container_image.cli.target import from_context, is_declaration, load_declar
 from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
 from container_image.gate import build_through
 from container_image.printable import printable
+from container_image.secrets import checked_scope
 
 _LIVE = {"tty": True, "plain": False}
 
@@ -122,7 +123,22 @@ def _request(target: str, options: dict[str, Any]) -> BuildRequest:
         )
     else:
         request = from_context(target, file).with_secrets(secrets, environment, searched)
-    return apply(request, options)
+    return _with_scopes(apply(request, options), options["cache_scopes"])
+
+
+def _with_scopes(request: BuildRequest, options: tuple[str, ...]) -> BuildRequest:
+    """The build with secrets in cache scopes."""
+    held = dict(request.secrets)
+    for number, text in enumerate(options, 1):
+        name, separator, scope = text.partition("=")
+        if not separator:
+            raise InvalidInputError(f"--secret-cache-scope number {number}: expected ID=SCOPE")
+        if name not in held:
+            raise InvalidInputError(
+                f"--secret-cache-scope number {number}: no secret has its id; there are: {', '.join(held) or 'none'}"
+            )
+        held[name] = held[name].replaced(cache_scope=checked_scope(scope))
+    return replace(request, secrets=held)
 
 
 def _with_earlier(request: BuildRequest, options: tuple[str, ...]) -> BuildRequest:

@@ -86,6 +86,13 @@ def buildx_options(function: Command) -> Command:
         click.option("--metadata-file", metavar="PATH", help="Write BuildKit's metadata to a file."),
         click.option("--allow-unused", is_flag=True, help="Accept secrets that no step mounts."),
         click.option("--secret-tmpdir", metavar="DIRECTORY", help="Hand secrets over in files there, not in memory."),
+        click.option(
+            "--secret-cache-scope",
+            "cache_scopes",
+            multiple=True,
+            metavar="ID=SCOPE",
+            help="Keep the steps that mount this secret in the cache while its value changes; each scope has its own.",
+        ),
         click.option("--keep-history", is_flag=True, help="Keep the builder's record, with its unredacted log."),
         *(
             click.option(f"--{name}", multiple=True, metavar=form, help=text)

@@ -25,6 +25,7 @@ Kind = Literal["value", "env", "file", "command", "store"]
 _REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
 # How a secret's name is written that is no password.
 _USUAL = re.compile(r"[A-Z][A-Z0-9_]*")
+_SCOPE = re.compile(r"[A-Za-z0-9._/-]{1,255}")
 _COMMAND_TIMEOUT = 60
 
 
@@ -44,6 +45,9 @@ class StoredName:
 class Secret:
     """Where a value comes from. Made by one of the `from_…` class methods; `resolve` reads it.
 
+    One that is not `sensitive` is mounted, and not searched for. With a `cache_scope`, the steps that mount it stay in the
+    build cache when its value changes, as a short-lived token's does; each scope has results of its own.
+
     >>> Secret.from_env("PIP_TOKEN")
     Secret(variable PIP_TOKEN)
     >>> Secret.from_value("hunter2-hunter2")
@@ -53,20 +57,25 @@ class Secret:
     kind: Kind
     source: str
     sensitive: bool = True
+    cache_scope: str | None = None
     variable: str | None = None
     path: Path | None = None
     stored: StoredName | None = None
     _read: Callable[[], bytes] = bytes
     _earlier: tuple[Secret, ...] = ()
 
-    @classmethod
-    def from_value(cls, value: str | bytes, *, sensitive: bool = True) -> Secret:
-        """A literal. Prefer another source: a literal in code is in that code's history."""
-        data = _encode(value)
-        return cls("value", "a literal value", sensitive, _read=lambda: data)
+    def __post_init__(self) -> None:
+        if self.cache_scope is not None:
+            checked_scope(self.cache_scope)
 
     @classmethod
-    def from_env(cls, variable: str, *, sensitive: bool = True) -> Secret:
+    def from_value(cls, value: str | bytes, *, sensitive: bool = True, cache_scope: str | None = None) -> Secret:
+        """A literal. Prefer another source: a literal in code is in that code's history."""
+        data = _encode(value)
+        return cls("value", "a literal value", sensitive, cache_scope, _read=lambda: data)
+
+    @classmethod
+    def from_env(cls, variable: str, *, sensitive: bool = True, cache_scope: str | None = None) -> Secret:
         """The environment variable of that name."""
 
         def read() -> bytes:
@@ -75,16 +84,20 @@ class Secret:
                 raise _UnavailableError(f"the variable {variable} is not set; set it, or name another source")
             return os.fsencode(value)
 
-        return cls("env", f"variable {variable}", sensitive, variable=variable, _read=read)
+        return cls("env", f"variable {variable}", sensitive, cache_scope, variable=variable, _read=read)
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, sensitive: bool = True) -> Secret:
+    def from_file(
+        cls, path: str | os.PathLike[str], *, sensitive: bool = True, cache_scope: str | None = None
+    ) -> Secret:
         """The bytes of a file; `~` is the home directory."""
         resolved = _expanded(path)
-        return cls("file", f"file {path}", sensitive, path=resolved, _read=lambda: _contents(resolved))
+        return cls("file", f"file {path}", sensitive, cache_scope, path=resolved, _read=lambda: _contents(resolved))
 
     @classmethod
-    def from_command(cls, command: str | Sequence[str], *, sensitive: bool = True) -> Secret:
+    def from_command(
+        cls, command: str | Sequence[str], *, sensitive: bool = True, cache_scope: str | None = None
+    ) -> Secret:
         """What a command prints, less one newline at its end. No shell runs it; a string is split as one would.
 
         It inherits the environment, but neither the build key nor the store's key and URL.
@@ -111,10 +124,12 @@ class Secret:
                 raise _UnavailableError(f"the command {arguments[0]} exited with status {done.returncode}")
             return done.stdout.removesuffix(b"\n").removesuffix(b"\r")
 
-        return cls("command", f"command {arguments[0]}", sensitive, _read=read)
+        return cls("command", f"command {arguments[0]}", sensitive, cache_scope, _read=read)
 
     @classmethod
-    def from_dotenv(cls, path: str | os.PathLike[str], *, sensitive: bool = True) -> dict[str, Secret]:
+    def from_dotenv(
+        cls, path: str | os.PathLike[str], *, sensitive: bool = True, cache_scope: str | None = None
+    ) -> dict[str, Secret]:
         """One secret for each variable of a dotenv file. The names are read now, the values when they are needed.
 
         Raises:
@@ -129,10 +144,15 @@ class Secret:
         def reader(name: str) -> Callable[[], bytes]:
             return lambda: _variable(resolved, name)
 
-        return {name: cls("file", f"{name} in {path}", sensitive, path=resolved, _read=reader(name)) for name in names}
+        return {
+            name: cls("file", f"{name} in {path}", sensitive, cache_scope, path=resolved, _read=reader(name))
+            for name in names
+        }
 
     @classmethod
-    def from_name(cls, name: str, environment: str | None = None, *, sensitive: bool = True) -> Secret:
+    def from_name(
+        cls, name: str, environment: str | None = None, *, sensitive: bool = True, cache_scope: str | None = None
+    ) -> Secret:
         """A secret of the store, with its earlier versions; of the build's environment, unless one is named.
 
         Raises:
@@ -140,7 +160,12 @@ class Secret:
         """
         where = "the store" if environment is None else f"the store's environment {environment}"
         return cls(
-            "store", f"{name} in {where}", sensitive, stored=StoredName(secret_name(name), environment), _read=_not_read
+            "store",
+            f"{name} in {where}",
+            sensitive,
+            cache_scope,
+            stored=StoredName(secret_name(name), environment),
+            _read=_not_read,
         )
 
     def with_earlier(self, values: Sequence[str | bytes | Secret]) -> Secret:
@@ -163,14 +188,15 @@ class Secret:
             raise SecretSourceError(f"secret {name!r}: {error}") from None
         if not value.strip():
             raise SecretSourceError(f"secret {name!r}: {self.source} is empty; give it a value, or drop the secret")
-        return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier)
+        return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier, cache_scope=self.cache_scope)
 
     def resolve_as(self, name: str, found: SecretValue) -> SecretValue:
         """The value that the store has for it, with what is said here of it."""
         earlier = [item.resolve(name).reveal() for item in self._earlier]
         return SecretValue(
-            name, found.reveal(), sensitive=self.sensitive, earlier=(*found.earlier, *earlier), stored=found.stored
-        )
+            name, found.reveal(), sensitive=self.sensitive, earlier=(*found.earlier, *earlier),
+            stored=found.stored, cache_scope=self.cache_scope,
+        )  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         """Whether both come from the same place, or are the same literal; nothing is read to find out."""
@@ -186,7 +212,16 @@ class Secret:
         return hash(self._place())
 
     def _place(self) -> tuple[object, ...]:
-        return self.kind, self.source, self.sensitive, self.variable, self.path, self.stored, self._earlier
+        return (
+            self.kind,
+            self.source,
+            self.sensitive,
+            self.cache_scope,
+            self.variable,
+            self.path,
+            self.stored,
+            self._earlier,
+        )
 
     def __repr__(self) -> str:
         return f"Secret({self.source})"
@@ -267,6 +302,19 @@ def _as_given(name: str, given: str | bytes | Secret) -> Secret:
 
 def _not_read() -> bytes:
     raise _UnavailableError("it is in the store, which is read for a build or an audit only")
+
+
+def checked_scope(text: str) -> str:
+    """The name of a cache scope.
+
+    Raises:
+        InvalidInputError: it is none; it is not repeated, as it may be a value in the wrong place.
+    """
+    if not isinstance(text, str) or not _SCOPE.fullmatch(text):
+        raise InvalidInputError(
+            "a cache scope has letters, digits, and . _ - / only, and 255 of them at most; what was given as one has others"
+        )
+    return text
 
 
 def as_secret(given: str | bytes | Secret) -> Secret:

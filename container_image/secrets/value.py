@@ -29,9 +29,10 @@ class SecretValue:
     `repr`, `str` and `format` give `Secret('NAME')`; json and pickle raise TypeError; comparison takes constant time.
     `earlier` holds former values, which must not be in an image either; a value that is not `sensitive` (a CA bundle,
     say) is mounted, and not searched for. `stored` says where in the store it is, None where it is not from there.
+    With a `cache_scope`, steps that mount it stay in the build cache when the value changes.
     """
 
-    __slots__ = ("_value", "earlier", "name", "sensitive", "stored")
+    __slots__ = ("_value", "cache_scope", "earlier", "name", "sensitive", "stored")
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class SecretValue:
         sensitive: bool = True,
         earlier: Sequence[bytes] = (),
         stored: Stored | None = None,
+        cache_scope: str | None = None,
     ) -> None:
         if not all(isinstance(item, bytes) for item in (value, *earlier)):
             raise InvalidInputError(f"secret {name!r}: its values are bytes; give text as text.encode()")
@@ -49,20 +51,24 @@ class SecretValue:
         self.sensitive = sensitive
         self.earlier = tuple(earlier)
         self.stored = stored
+        self.cache_scope = cache_scope
 
     @property
     def environment(self) -> str | None:
         """The environment of the store that it is from."""
         return None if self.stored is None else self.stored.environment
 
-    def replaced(self, *, name: str | None = None, earlier: Sequence[bytes] | None = None) -> SecretValue:
-        """The same value under another name, or with other former values."""
+    def replaced(
+        self, *, name: str | None = None, earlier: Sequence[bytes] | None = None, cache_scope: str | None = None
+    ) -> SecretValue:
+        """The same value under another name, with other former values, or in another cache scope."""
         return SecretValue(
             self.name if name is None else name,
             self._value,
             sensitive=self.sensitive,
             earlier=self.earlier if earlier is None else earlier,
             stored=self.stored,
+            cache_scope=self.cache_scope if cache_scope is None else cache_scope,
         )
 
     def reveal(self) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from container_image.errors import InvalidInputError
+from container_image.seal import Key, key_text
 from container_image.store.model import EnvironmentInfo
 from container_image.store.names import MAIN, environment_name, unknown_environment
 from container_image.store.opened import OpenEnvironment
-from container_image.store.seal import Key, key_text
 from container_image.store.session import Access, parse_time, reading, writing
 
 

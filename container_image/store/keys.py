@@ -14,8 +14,8 @@ from typing import Protocol
 import platformdirs
 
 from container_image.errors import StoreKeyError
+from container_image.seal import Key, key_text, new_key, parse_key
 from container_image.state import STORE_KEY as VARIABLE
-from container_image.store.seal import Key, key_text, new_key, parse_key
 
 _SERVICE = "container-image"
 _HINT = " (which is read where it is installed: pip install 'container-image[keyring]')"

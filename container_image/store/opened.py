@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from container_image.errors import StoreTamperedError
+from container_image.seal import NotSealedHereError, key_check, pad, seal, unpad, unseal
 from container_image.store import head as heads
 from container_image.store import schema
 from container_image.store.head import Entry, Head, Version
-from container_image.store.seal import NotSealedHereError, key_check, pad, seal, unpad, unseal
 
 
 @dataclass

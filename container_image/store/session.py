@@ -18,12 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from container_image.errors import StoreError, StoreKeyError, StoreTamperedError
+from container_image.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
 from container_image.store import schema
 from container_image.store.database import Database
 from container_image.store.keys import Keys, Place
 from container_image.store.names import MAIN, unknown_environment
 from container_image.store.opened import OpenEnvironment, tampered
-from container_image.store.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
 
 _ATTEMPTS = 4
 

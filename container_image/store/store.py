@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from container_image.errors import InvalidInputError, StoreKeyError
+from container_image.seal import Key, key_text, new_key
 from container_image.store.database import Database
 from container_image.store.environments import Environments
 from container_image.store.log import Log
-from container_image.store.seal import Key, key_text, new_key
 from container_image.store.secrets import Secrets
 from container_image.store.session import Access, writing
 

@@ -29,9 +29,9 @@ from container_image import (
     UnknownEnvironmentError,
     UnknownSecretError,
 )
+from container_image.seal import pad, unpad
 from container_image.store import schema
 from container_image.store.database import Database
-from container_image.store.seal import pad, unpad
 from tests.stores import check_that_nothing_is_lost, in_processes, rotate, write_many
 
 
