@@ -89,13 +89,15 @@ class Progress:
         self._steps[key] = name
         state = self._states.get(key)
         error = vertex.get("error")
+        if vertex.get("completed"):
+            self.scoped.ended(told, name, cached=bool(vertex.get("cached")), failed=bool(error))
+        elif vertex.get("started"):
+            self.scoped.begun(told)
         if vertex.get("started") and state is None:
             self._states[key] = "started"
-            self.scoped.begun(told)
             yield BuildEvent("started", name)
         if not vertex.get("completed") or state in ("done", "failed"):
             return
-        self.scoped.ended(told, name, cached=bool(vertex.get("cached")), failed=bool(error))
         yield from self._emit(key, name, self.redactor.flush(key))
         if error:
             self._states[key] = "failed"

@@ -53,11 +53,12 @@ class ScopedSteps:
     shared: bool
     cached: list[CachedStep] = field(default_factory=list)
     _running: dict[tuple[str, str], Path] = field(default_factory=dict)
+    _told: set[tuple[str, str, bool]] = field(default_factory=set)
 
     def begun(self, name: str) -> None:
-        """A step begins, or is taken from the cache: that is yet to be told."""
+        """A step begins, or is taken from the cache: that is yet to be told. A cached one may run after all."""
         for identifier, secret in self._mounted(name):
-            if secret.stored is None:
+            if secret.stored is None and (identifier, name) not in self._running:
                 self._running[identifier, name] = _note(_step(identifier, name), secret)
 
     def ended(self, name: str, shown: str, *, cached: bool, failed: bool) -> None:
@@ -65,16 +66,19 @@ class ScopedSteps:
         for identifier, secret in self._mounted(name):
             step = _step(identifier, name)
             running = self._running.pop((identifier, name), None)
-            ran = not cached and not failed
-            if running is not None and ran:
-                # One for each value.
-                running.replace(running.with_name(f"{step}.{_tag(step, secret.reveal())}"))
-            elif running is not None:
+            if (cached or failed) and running is not None:
                 running.unlink(missing_ok=True)
-            elif ran:
-                note_step(step, secret)
+            if failed or (identifier, name, cached) in self._told:
+                continue
+            self._told.add((identifier, name, cached))
             if cached:
                 self._look_up(step, shown, secret)
+            elif secret.stored is not None:
+                note_step(step, secret)
+            else:
+                # One for each value.
+                note = running or _note(step, secret)
+                note.replace(note.with_name(f"{step}.{_tag(step, secret.reveal())}"))
 
     def _mounted(self, name: str) -> Iterator[tuple[str, SecretValue]]:
         return ((identifier, secret) for identifier, secret in self.secrets.items() if identifier in name)
