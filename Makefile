@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# These can run at once; other tests on the engine see each other's builds.
-GALLERY := tests/engine/test_gallery.py
+# These look at what builds leave, or start services: they run alone, all others two at a time.
+ALONE := $(addprefix tests/engine/test_,build.py classic.py cli.py context.py many.py release.py) tests/services
 
 # What `make fuzz` runs, and for how long.
 SECONDS ?= 600
@@ -36,8 +36,8 @@ demo: .venv base ## the main job: a clean image, its leaking twin, and what the 
 test: .venv base
 	-$(MAKE) --no-print-directory classic
 	-$(MAKE) --no-print-directory postgresql
-	$(BIN)/python -m pytest --numprocesses 2 tests/unit $(GALLERY)
-	$(BIN)/python -m pytest --ignore $(GALLERY) tests/engine tests/services
+	$(BIN)/python -m pytest --numprocesses 2 $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 
 lint: .venv
 	$(BIN)/ruff check .
