@@ -7,7 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from container_image.audit import (
@@ -20,7 +20,7 @@ from container_image.audit import (
     audit_source,
     with_exports,
 )
-from container_image.build import BuildEvent, BuildRequest, CachedStep, Run, open_run, removal, run_build
+from container_image.build import BuildEvent, BuildRequest, Run, former, open_run, removal, run_build, with_former
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
@@ -30,6 +30,7 @@ from container_image.secrets import SecretValue
 from container_image.stored import note_use
 
 _CACHE_HOLDS = "cache-holds-step"
+_REMEDY = "name another cache scope, in which its steps run again"
 
 OnEvent = Callable[[BuildEvent | AuditEvent], None]
 
@@ -61,6 +62,7 @@ def build_through(
         SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
+    request = with_former(request, former(request.secrets))
     with open_run(request) as run:
         note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
         result = run_build(run, on_event=on_event)
@@ -68,24 +70,28 @@ def build_through(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
-        warnings += tuple(map(_of_cached, result.cached))
-        former = _former(result.cached)
-        unknown = {item.secret.name for item in result.cached if item.values is None}
+        # Another build may have used the scopes in the meantime.
+        noted = former(request.secrets)
+        request = with_former(request, noted)
+        used = {name: found.values for name, found in noted.items()}
+        unknown = [name for name, found in noted.items() if not found.complete]
+        warnings += tuple(
+            _of_cached(secret, step, noted[secret.name].complete)
+            for secret, step in result.cached
+            if noted[secret.name].others or not noted[secret.name].complete
+        )
         with _image(run) as image:
             digest, kind = image.digest, image.digest_kind
-        remember("build", digest, None, request.held, former=former, unknown=unknown)
+        remember("build", digest, None, request.held, former=used, unknown=unknown)
         report = None
         if request.has_credentials and not no_audit:
-            values = [
-                value.replaced(earlier=(*value.earlier, *former.get(value.name, ()))) for value in request.unwanted
-            ]
-            reports = [_audit(source, run, values, policy, unknown, on_event) for source in _sources(run)]
+            reports = [_audit(source, run, request.unwanted, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
             if report.verdict is Verdict.LEAKED:
                 report = _with_removal(report, run)
             for item in reports:
-                remember("build", item.image.digest, report.verdict.value, request.held, former=former, unknown=unknown)
+                remember("build", item.image.digest, report.verdict.value, request.held, former=used, unknown=unknown)
             _require_clean(report)
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
@@ -110,24 +116,15 @@ def _image(run: Run) -> Source:
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)
 
 
-def _former(cached: Iterable[CachedStep]) -> dict[str, list[bytes]]:
-    """By secret, the values that cached steps ran with."""
-    former: dict[str, list[bytes]] = {}
-    for item in cached:
-        former.setdefault(item.secret.name, []).extend(item.values or ())
-    return former
-
-
-def _of_cached(item: CachedStep) -> AuditWarning:
-    told = (
-        "which were searched for as well"
-        if item.values is not None
-        else (
-            "of which not all are known here, so nothing is promised; run it again with --no-cache, or in another cache scope"
-        )
+def _of_cached(secret: SecretValue, step: str, complete: bool) -> AuditWarning:
+    searched = "all values that were used in its cache scope were searched for"
+    told = searched if complete else f"not all values that were used in its cache scope are known here; {_REMEDY}"
+    return AuditWarning(
+        code="cached-with-another-value",
+        message=f"a cached step may have run with a former value of {secret.label}: {told}",
+        secret=secret.name,
+        step=step,
     )
-    message = f"a cached step ran with other values of {item.secret.name} than the one that was given, {told}"
-    return AuditWarning(code="cached-with-another-value", message=message, secret=item.secret.name, step=item.step)
 
 
 def _audit(
@@ -172,7 +169,7 @@ def _require_clean(report: AuditReport) -> None:
         ]
         reasons = [f"{name} can't be searched for" for name in unsearched]
         reasons += [
-            f"a cached step ran with a value of {row.label} that is not known here; run it again with --no-cache, or in another cache scope"
+            f"not all values of {row.label} that were used in its cache scope are known here; {_REMEDY}"
             for row in report.secrets
             if row.built_with == "different"
         ]

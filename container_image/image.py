@@ -32,6 +32,7 @@ from container_image.dockerignore import load_patterns, regexes, to_docker
 from container_image.errors import DockerfileNotFoundError, InvalidInputError
 from container_image.gate import BuiltImage, build_through
 from container_image.secrets import Secret, SecretValue, as_secret
+from container_image.stored import Environments
 
 __all__ = ["BuiltImage", "ContainerImage"]
 
@@ -301,7 +302,7 @@ class ContainerImage(BaseModel):
         outputs: Sequence[str] = (),
         secrets: Mapping[str, str | Secret | SecretValue] | None = None,
         environment: str | None = None,
-        audit_environments: Sequence[str] = (),
+        audit_environments: Environments = (),
         builder: str | None = None,
         network: str | None = None,
         no_cache: bool = False,
@@ -315,7 +316,7 @@ class ContainerImage(BaseModel):
         `tags` are the names that a clean image is given, and `push` sends it to their registries; `outputs` are as
         `docker buildx build --output` has them. `secrets` replaces declared ones of the same ids, or adds to them.
         Secrets of the store are those of `environment`: None is the one of `CONTAINER_IMAGE_ENV`, else `main`. The image
-        is searched for everything that `audit_environments` hold as well.
+        is searched for everything that `audit_environments` hold as well: names, or "all".
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
         anonymous memory; `keep_history` leaves the builder's record of the build.
         """

@@ -33,8 +33,8 @@ class Record:
     """One build or audit of the image with this digest.
 
     `secrets` maps a name to the tag of its value, under the key that `key` tells from others; `verdict` is None where no
-    audit came to one. `former` has the values, sealed, that cached steps ran with besides, and `unknown` the names of
-    those of which that is not known.
+    audit came to one. `former` has other values, sealed, that steps may have run with, and `unknown` the names of those
+    of which not all are known; `environments` has the store's that a secret is from.
     """
 
     kind: Kind
@@ -44,6 +44,7 @@ class Record:
     secrets: Mapping[str, str]
     former: Mapping[str, list[str]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    environments: Mapping[str, str] = field(default_factory=dict)
     time: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
 
@@ -68,7 +69,8 @@ def remember(
         name: [base64.b64encode(seal(sealing, value, digest, name)).decode() for value in found]
         for name, found in (former or {}).items()
     }
-    record = Record(kind, digest, verdict, _tag(key, "", b""), tags, sealed, tuple(sorted(unknown)))
+    environments = {name: value.environment for name, value in values.items() if value.environment is not None}
+    record = Record(kind, digest, verdict, _tag(key, "", b""), tags, sealed, tuple(sorted(unknown)), environments)
     path = _path(kind, digest)
     draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     draft.touch(mode=0o600)
@@ -84,10 +86,21 @@ def recall(kind: Kind, digest: str) -> Record | None:
     return None
 
 
-def former_values(record: Record | None, name: str) -> tuple[bytes, ...]:
-    """The values of a secret that cached steps of an image ran with; none under another key."""
-    if record is None:
-        return ()
+def with_former(values: Sequence[SecretValue], record: Record | None) -> list[SecretValue]:
+    """The values of an audit, with others that steps of the image may have run with."""
+    found = list(values)
+    for name in record.former if record is not None else ():
+        places = [place for place, value in enumerate(found) if value.name == name]
+        if record is not None and places:
+            # Of one environment; where that is not among them, one of its name has to do.
+            mine = record.environments.get(name)
+            place = next((place for place in places if found[place].environment == mine), places[0])
+            others = _former_values(record, name)
+            found[place] = found[place].replaced(earlier=(*found[place].earlier, *others))
+    return found
+
+
+def _former_values(record: Record, name: str) -> tuple[bytes, ...]:
     key = derive(build_key(), _SEALED)
     with contextlib.suppress(NotSealedHereError, ValueError):
         sealed = [base64.b64decode(text) for text in record.former.get(name, [])]

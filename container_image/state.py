@@ -85,11 +85,6 @@ def _read(path: Path) -> bytes:
     return key
 
 
-def is_shared() -> bool:
-    """Whether others may have the build key: it was given, and is not this state directory's own."""
-    return VARIABLE in os.environ
-
-
 def derive(key: bytes, purpose: str) -> bytes:
     """The key for one purpose."""
     return hmac.digest(key, purpose.encode(), "sha256")

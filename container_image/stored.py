@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from container_image.errors import UnknownSecretError
-from container_image.secrets import Secret, SecretValue, StoredName, resolve_secrets, stored_names
+from container_image.errors import InvalidInputError, UnknownSecretError
+from container_image.forms import searchable
+from container_image.secrets import (
+    Secret,
+    SecretValue,
+    StoredName,
+    is_plain,
+    names_credential,
+    resolve_secrets,
+    stored_names,
+)
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -15,6 +24,9 @@ if TYPE_CHECKING:
 
 Declared = Mapping[str, str | bytes | Secret | SecretValue]
 """Secrets as users give them, by the names that they are declared under."""
+
+Environments = Sequence[str] | Literal["all"]
+"""Names of environments; or every environment that has secrets."""
 
 
 def from_store(references: Mapping[str, StoredName], environment: str | None = None) -> dict[str, SecretValue]:
@@ -50,42 +62,68 @@ def from_store(references: Mapping[str, StoredName], environment: str | None = N
     return values
 
 
-def in_environments(declared: Declared, environments: Sequence[str]) -> tuple[SecretValue, ...]:
-    """What an audit is to search for: what is declared, in each of the environments that are given.
+def resolved_in(environment: str | None, declared: Declared) -> dict[str, SecretValue]:
+    """What a build is given: its secrets, those of the store as one environment has them.
 
-    Where nothing is declared, it is everything that these environments hold.
+    Raises:
+        SecretSourceError: a source is missing, unreadable or empty, or the environment lacks what is declared.
+        UnknownEnvironmentError: there is no such environment, whether it is needed or not.
+    """
+    if environment is not None:
+        _store().secrets.missing([], environment)
+    return resolve_secrets(declared, partial(from_store, environment=environment))
+
+
+def in_environments(declared: Declared, environments: Environments) -> tuple[SecretValue, ...]:
+    """What an audit is to search for: what is declared, as each of the environments has it.
+
+    Where nothing that is declared is of the store, it is everything that the environments hold, too.
 
     Raises:
         SecretSourceError: a source is missing, unreadable or empty; an environment holds nothing, or lacks what is
-            declared.
+            declared (of all, it is enough that one has it).
     """
-    if not declared:
-        return tuple(value for name in environments for value in _everything(name))
-    first, *others = dict.fromkeys(environments) or [None]
-    values = list(resolve_secrets(declared, partial(from_store, environment=first)).values())
+    given = _names(environments)
     references = stored_names(declared)
-    for name in others:
+    if not references:
+        return (*resolve_secrets(declared).values(), *beside({}, environments))
+    if environments == "all":
+        having = [
+            name for name in given if not _store().secrets.missing([item.name for item in references.values()], name)
+        ]
+        # Where none has them, the error is about the first.
+        given = having or given[:1]
+    values = resolved_in(given[0] if given else None, declared)
+    found = list(values.values())
+    for name in given[1:]:
         # Only these: what comes from elsewhere is the same in each, and a pipe can be read but once.
-        again = {id_: declared[id_] for id_ in references}
-        values += resolve_secrets(again, partial(from_store, environment=name)).values()
+        again = from_store(references, name)
+        found += [again[id_].replaced(name=id_, public=values[id_].public) for id_ in references]
     # A reference that names its environment is the same in each, too.
-    unique = {(value.name, value.stored or index): value for index, value in enumerate(values)}
+    unique = {(value.name, value.stored or index): value for index, value in enumerate(found)}
     return tuple(unique.values())
 
 
-def beside(build: Mapping[str, SecretValue], environments: Iterable[str]) -> tuple[SecretValue, ...]:
+def beside(build: Mapping[str, SecretValue], environments: Environments) -> tuple[SecretValue, ...]:
     """Everything that environments hold and a build does not: what its audit searches for too.
 
     A secret that the build has from another environment goes by the name that it has there.
+
+    Raises:
+        UnknownSecretError: one of those that are named has no secret.
     """
-    held = {id_: value.stored for id_, value in build.items() if value.stored is not None}
-    names = {stored.name: id_ for id_, stored in held.items()}
-    return tuple(
-        value.replaced(name=names.get(value.name))
-        for name in dict.fromkeys(environments)
-        for value in _everything(name)
-        if value.stored not in held.values()
-    )
+    held = {value.stored: value for value in build.values() if value.stored is not None}
+    same = {stored.name: value for stored, value in held.items()}
+    values = []
+    for name in _names(environments):
+        everything = _everything(name)
+        for value in everything:
+            twin = same.get(value.name)
+            if twin is not None and (twin.name == value.name or twin.name not in {item.name for item in everything}):
+                values.append(value.replaced(name=twin.name, public=twin.public))
+            else:
+                values.append(value)
+    return tuple(value for value in values if value.stored not in held)
 
 
 def note_use(use: Use, image: str, values: Iterable[SecretValue]) -> None:
@@ -102,32 +140,41 @@ def note_use(use: Use, image: str, values: Iterable[SecretValue]) -> None:
         _store().log.used(use, image, used, environment)
 
 
-def note_step(step: str, value: SecretValue) -> None:
-    """Notes in the store's log that a step ran with this version of its secret."""
-    if value.stored is not None:
-        _store().log.used("step", step, {value.stored.name: value.stored.version}, value.stored.environment)
-
-
-def step_versions(step: str, value: SecretValue) -> tuple[set[int], set[int]]:
-    """The versions of a secret of the store that a step ran with, and those that the store keeps."""
+def versions_used(use: Use, image: str, value: SecretValue) -> set[int]:
+    """The versions of a secret of the store that the log says were used so."""
     if value.stored is None:
-        return set(), set()
-    store, stored = _store(), value.stored
-    ran = {
-        entry.version
-        for entry in store.log.list(stored.environment)
-        if (entry.action, entry.image, entry.name) == ("step", step, stored.name) and entry.version is not None
-    }
-    return ran, {item.version for item in store.secrets.versions(stored.name, stored.environment)}
+        return set()
+    return _store().log.versions(use, image, value.stored.name, value.stored.environment)
+
+
+def versions_kept(value: SecretValue) -> set[int]:
+    """The versions of a secret of the store that it keeps."""
+    if value.stored is None:
+        return set()
+    return {item.version for item in _store().secrets.versions(value.stored.name, value.stored.environment)}
 
 
 def _everything(environment: str) -> list[SecretValue]:
-    found = _store().secrets.reveal(environment)
+    """All secrets of an environment. Nobody named them one by one, so plain settings among them are no secrets."""
+    found = [item.value for item in _store().secrets.reveal(environment).values()]
     if not found:
         raise UnknownSecretError(
             f"the environment {environment!r} has no secret to search for; set one, or leave it out", ()
         )
-    return [item.value for item in found.values()]
+    return [value.replaced(public="public by key" if _is_setting(value) else None) for value in found]
+
+
+def _is_setting(value: SecretValue) -> bool:
+    plain = all(is_plain(item) or searchable(item) for item in (value.reveal(), *value.earlier))
+    return plain and not names_credential(value.name)
+
+
+def _names(environments: Environments) -> list[str]:
+    if environments == "all":
+        return list(_store().environments.with_secrets())
+    if isinstance(environments, str):
+        raise InvalidInputError('environments is a list of names, or "all"; write environments=[…]')
+    return list(dict.fromkeys(environments))
 
 
 def _store() -> SecretStore:

@@ -22,7 +22,7 @@ from container_image.errors import ImageReadError, InvalidInputError
 from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue
-from container_image.stored import in_environments, note_use
+from container_image.stored import Environments, in_environments, note_use
 
 # Bytes of JSON that are kept until all is read; an image with all its attestations has a few megabytes.
 _DOCUMENTS = 128 << 20
@@ -41,7 +41,7 @@ def audit(
     reference: str,
     secrets: Mapping[str, str | bytes | Secret | SecretValue],
     *,
-    environments: Sequence[str] = (),
+    environments: Environments = (),
     policy: AuditPolicy | None = None,
     on_event: Callable[[AuditEvent], None] | None = None,
     source: SourceMap | None = None,
@@ -49,8 +49,9 @@ def audit(
 ) -> AuditReport:
     """Searches every byte of an image for the values of some secrets, in every form they realistically take.
 
-    `reference` is named as in containers-transports(5), whoever built the image. With `environments` of the store,
-    secrets of the store are searched for as each of them has them; without `secrets`, everything that they hold is.
+    `reference` is named as in containers-transports(5), whoever built the image. With `environments` of the store (or
+    "all"), secrets of the store are searched for as each of them has them; without such secrets, everything that the
+    environments hold is.
     `source` is the Dockerfile, where it is known: findings then carry its lines. `warnings` are passed on into the report.
 
     Raises:
@@ -63,8 +64,6 @@ def audit(
     policy = AuditPolicy() if policy is None else policy
     if not isinstance(policy, AuditPolicy):
         raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
-    if isinstance(environments, str):
-        raise InvalidInputError("environments is a list of names, not a string; write environments=[…]")
     values = in_environments(secrets, environments)
     _require_one(values)
     note_use("audit", reference, values)

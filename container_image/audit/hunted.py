@@ -9,7 +9,7 @@ from container_image.audit.needles import Target, targets
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import SearchedSecret, Unsearched
 from container_image.forms import searchable
-from container_image.records import Record, built_with, former_values
+from container_image.records import Record, built_with, with_former
 from container_image.secrets import SecretValue, look_inside
 
 _Named = tuple[str | None, str]
@@ -38,27 +38,33 @@ def hunt(
 ) -> Hunted:
     """Turns the values into targets. `record` is what is known of the image's build: the values in it are hunted too.
 
-    `unknown` are the secrets of which the image may hold a value that is not given, and not in the record.
+    `unknown` are the secrets of which the image may hold values that are neither given nor in the record.
 
     A structured secret is hunted as a whole only where all of it is there: a part of it is a leak if it holds one of
     the values inside, and those are hunted on their own.
     """
     hunted = Hunted()
-    given: dict[str, list[bytes]] = {}
-    for secret in secrets:
-        if not secret.sensitive:
-            _add_row(hunted, _row(secret, secret.name, 1, "declared public", policy), root=secret.name)
+    searched: list[tuple[SecretValue, tuple[bytes, ...]]] = []
+    for secret in with_former(tuple(secrets), record):
+        if secret.public is not None:
+            _add_row(hunted, _row(secret, secret.name, 1, secret.public, policy), root=secret.name)
             continue
-        versions = tuple(dict.fromkeys((secret.reveal(), *secret.earlier, *former_values(record, secret.name))))
+        versions = tuple(dict.fromkeys((secret.reveal(), *secret.earlier)))
         for version, value in enumerate(versions, start=1):
             _add_version(hunted, policy, secret, version, value)
-        given.setdefault(secret.name, []).extend(versions)
-    for (environment, name), row in hunted.rows.items():
-        if name in given:
-            # An image that is built in one environment has one value, whatever others it is audited against.
-            told = "different" if name in unknown else built_with(record, name, given[name])
-            hunted.rows[environment, name] = row.model_copy(update={"built_with": told})
-            hunted.incomplete |= told == "different"
+        searched.append((secret, versions))
+    told = {id(secret): built_with(record, secret.name, versions) for secret, versions in searched}
+    same = {secret.name for secret, _ in searched if told[id(secret)] == "same"}
+    for secret, _ in searched:
+        outcome = told[id(secret)]
+        if secret.name in unknown:
+            outcome = "different"
+        elif secret.name in same and outcome == "different":
+            # It was built in another of the environments that it is audited against.
+            outcome = "unknown"
+        named = secret.environment, secret.name
+        hunted.rows[named] = hunted.rows[named].model_copy(update={"built_with": outcome})
+        hunted.incomplete |= outcome == "different"
     return hunted
 
 

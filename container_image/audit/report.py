@@ -73,8 +73,8 @@ class SearchedSecret(_Record):
 class Finding(_Record):
     """One place where a secret is: (secret, form, via, surface, platform, layer, path). `count` says how often.
 
-    `environment` is the one of the store that the secret is from; `secret_version` is 1 for its current value, 2 for the
-    one before.     `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
+    `environment` is the store's that the secret is from; `secret_version` is 1 for its current value, 2 for the one before.
+    `offset` counts bytes in the decompressed blob; `layer` is the 0-based index in its manifest; `via` lists the
     containers that were opened on the way, outermost first; `line` is 1-based, in `file`;
     `fraction` is 1.0, 0.75 or 0.5: the least part of the form that is there.
     """

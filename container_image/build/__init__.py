@@ -4,7 +4,7 @@ from container_image.build.buildkit import check_build, export_cache, run_build
 from container_image.build.exports import CacheExport, Export, parse_caches, parse_outputs
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
 from container_image.build.run import Run, open_run
-from container_image.build.scoped import CachedStep
+from container_image.build.scoped import Noted, former, with_former
 from container_image.build.step_cache import removal
 
 __all__ = [
@@ -13,14 +13,16 @@ __all__ = [
     "BuildResult",
     "BuildWarning",
     "CacheExport",
-    "CachedStep",
     "Export",
+    "Noted",
     "Run",
     "check_build",
     "export_cache",
+    "former",
     "open_run",
     "parse_caches",
     "parse_outputs",
     "removal",
     "run_build",
+    "with_former",
 ]

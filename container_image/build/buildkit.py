@@ -20,11 +20,11 @@ from container_image.build.progress import Progress
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult
 from container_image.build.run import Run, open_run
-from container_image.build.scoped import ScopedSteps
+from container_image.build.scoped import noting
 from container_image.build.tagging import RESERVED, restore, rewrite, tagged_ids, untagged_ids
 from container_image.dockerfile import parse
 from container_image.errors import BuildError, ContainerImageError, DockerfileError, PreflightError
-from container_image.state import build_key, is_shared
+from container_image.state import build_key
 
 OnEvent = Callable[[BuildEvent], None]
 
@@ -59,7 +59,7 @@ def run_build(run: Run, *, on_event: OnEvent | None = None) -> BuildResult:
         found = json.loads(metadata.read_bytes())
     except (OSError, ValueError):
         found = {}
-    return BuildResult(found, tuple(progress.warnings), tuple(progress.scoped.cached))
+    return BuildResult(found, tuple(progress.warnings), tuple(progress.scoped.from_cache()))
 
 
 def export_cache(run: Run, caches: Sequence[CacheExport], *, on_event: OnEvent | None = None) -> None:
@@ -80,15 +80,16 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
     values = {prepared.ids[name]: value.reveal() for name, value in request.secrets.items()}
     values |= {name: value.reveal() for name, value in request.secrets.items() if RESERVED.fullmatch(name)}
     values |= {identifier: request.secrets[name].reveal() for identifier, name in prepared.untagged.items()}
-    with _apart(request, prepared, on_event) as options, handoff(values, run.files) as given:
+    with (
+        _apart(request, prepared, on_event) as options,
+        handoff(values, run.files) as given,
+        noting(prepared.ids, request.secrets) as steps,
+    ):
         mounts = [f"--secret=id={identifier},src={path}" for identifier, path in given.paths.items()]
         arguments = [
             "buildx", "build", "--progress=rawjson", *mounts, *options, *_options(request), *outputs,
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
-        scoped = {prepared.ids[name]: value for name, value in request.secrets.items() if value.cache_scope is not None}
-        # Whoever shares the build key and an engine shares the state directory too; a cache from elsewhere knows no other.
-        steps = ScopedSteps(scoped, shared=is_shared() and bool(request.cache_from))
         progress = Progress(prepared.redactor, prepared.plain, steps)
         try:
             status = _run(run, arguments, given.descriptors, progress, on_event)

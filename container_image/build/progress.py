@@ -28,7 +28,7 @@ class Progress:
 
     redactor: Redactor
     plain: Callable[[str], str]
-    scoped: ScopedSteps = field(default_factory=lambda: ScopedSteps({}, shared=False))
+    scoped: ScopedSteps = field(default_factory=ScopedSteps)
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
@@ -89,10 +89,8 @@ class Progress:
         self._steps[key] = name
         state = self._states.get(key)
         error = vertex.get("error")
-        if vertex.get("completed"):
-            self.scoped.ended(told, name, cached=bool(vertex.get("cached")), failed=bool(error))
-        elif vertex.get("started"):
-            self.scoped.begun(told)
+        if vertex.get("started"):
+            self.scoped.tell(told, name, cached=bool(vertex.get("cached")))
         if vertex.get("started") and state is None:
             self._states[key] = "started"
             yield BuildEvent("started", name)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from container_image.build.credentials import credentials
 from container_image.build.exports import CacheExport, Export
-from container_image.build.scoped import CachedStep
-from container_image.errors import InvalidInputError
-from container_image.secrets import Secret, SecretValue, resolve_secrets
-from container_image.stored import beside, from_store
+from container_image.secrets import Secret, SecretValue
+from container_image.stored import Environments, beside, resolved_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class BuildRequest:
         self,
         declared: Mapping[str, str | Secret | SecretValue],
         environment: str | None = None,
-        audit_environments: Sequence[str] = (),
+        audit_environments: Environments = (),
     ) -> BuildRequest:
         """The same with these secrets, read now: those of the store as `environment` has them.
 
@@ -82,10 +79,8 @@ class BuildRequest:
         Raises:
             SecretSourceError: a source is missing, unreadable or empty; names the secret and the source.
         """
-        if isinstance(audit_environments, str):
-            raise InvalidInputError("audit_environments is a list of names, not a string; write audit_environments=[…]")
         sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
-        values = resolve_secrets(declared, partial(from_store, environment=environment))
+        values = resolved_in(environment, declared)
         return replace(self, secrets=values, sources=sources, beside=beside(values, audit_environments))
 
     @property
@@ -130,8 +125,11 @@ class BuildEvent:
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What BuildKit made, its metadata (`--metadata-file`), and cached steps that ran with another value."""
+    """What BuildKit made, and its metadata (`--metadata-file`).
+
+    `cached` are the steps that came from the cache and mount a secret with a cache scope, each with that.
+    """
 
     metadata: Mapping[str, object]
     warnings: tuple[BuildWarning, ...]
-    cached: tuple[CachedStep, ...] = ()
+    cached: tuple[tuple[SecretValue, str], ...] = ()

@@ -1,11 +1,12 @@
-"""Which values the cached steps ran with that mount a secret with a cache scope.
+"""Cache scopes: steps that stay in the build cache when their secret's value changes, and the values that they ran with.
 
-The scope stands for the value in BuildKit's cache, so that such a step is not run again when the value changes: what it
-made may hold a former one. So each value that such a step runs with is noted: of a secret of the store, its version, in
-the store's log; of any other, the value itself, sealed, in the state directory. A step that comes from the cache ran
-with one of those that were noted for it, and the image is searched for all of them.
+A scope stands for the value in the ids of mounts (`tagging.py`). So what is in the cache, or in a cache mount, or is being
+made by another build at this moment, may be made of any value that was used in the scope. Each is noted before a build
+begins: sealed, in the state directory; of a secret of the store, its version in the store's log as well, for other
+machines. The output is redacted of all of them, and the image is searched for all of them.
 
-A step is told by its text, which has the scope in it. Two of one text share their notes: that is more to search for.
+Only those share a scope's results who share these notes: the tag holds an id of the state directory, or of the store's
+environment.
 """
 
 from __future__ import annotations
@@ -13,112 +14,166 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
-import re
+import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from container_image.errors import InvalidInputError
 from container_image.seal import NotSealedHereError, seal, unseal
 from container_image.secrets import SecretValue
 from container_image.state import build_key, derive, state_directory
-from container_image.stored import note_step, step_versions
+from container_image.stored import note_use, versions_kept, versions_used
 
-_PLACE = re.compile(r"^\[[^\]]*\] ")
-_MOST = 100
-_PENDING = "running"
+if TYPE_CHECKING:
+    from container_image.build.request import BuildRequest
+
+MOST = 200
+"""Values of one scope that are searched for, at most."""
+
+_DRAFT = "draft-"
+_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class CachedStep:
-    """A step from the cache that may have run with another value of `secret` than those that were given.
+class Noted:
+    """The values that were used in a secret's scope besides the one that it has, and the store does not tell.
 
-    `values` are those that it may have run with, None where that is not known here.
+    `others` is whether there were any, the store's former versions among them; `complete`, whether all are known.
     """
 
-    secret: SecretValue
-    step: str
-    values: tuple[bytes, ...] | None
+    values: tuple[bytes, ...]
+    others: bool
+    complete: bool
 
 
 @dataclass
 class ScopedSteps:
-    """Notes what steps run with, and looks up what those in the cache ran with.
+    """Steps that mount secrets with a cache scope, as a build tells of them: which ran, and which came from the cache.
 
-    `secrets` are those with a cache scope, by the ids that they are mounted under. Where results in the cache may have
-    been made by somebody with the same build key and a state directory of his own, it is `shared`: what the state
-    directory knows is then not all.
+    `secrets` are by the ids that they are mounted under.
     """
 
-    secrets: Mapping[str, SecretValue]
-    shared: bool
-    cached: list[CachedStep] = field(default_factory=list)
-    _running: dict[tuple[str, str], Path] = field(default_factory=dict)
-    _told: set[tuple[str, str, bool]] = field(default_factory=set)
+    secrets: Mapping[str, SecretValue] = field(default_factory=dict)
+    _cached: dict[tuple[str, str], bool] = field(default_factory=dict)
 
-    def begun(self, name: str) -> None:
-        """A step begins, or is taken from the cache: that is yet to be told. A cached one may run after all."""
-        for identifier, secret in self._mounted(name):
-            if secret.stored is None and (identifier, name) not in self._running:
-                self._running[identifier, name] = _note(_step(identifier, name), secret)
+    def tell(self, name: str, shown: str, *, cached: bool) -> None:
+        """A step began, or was in the cache; the last word on it holds. `shown` is its name in messages."""
+        for identifier in self.secrets:
+            if identifier in name:
+                self._cached[identifier, shown] = cached
 
-    def ended(self, name: str, shown: str, *, cached: bool, failed: bool) -> None:
-        """A step is done, or came from the cache. One that failed leaves nothing there. `shown` is its name in messages."""
-        for identifier, secret in self._mounted(name):
-            step = _step(identifier, name)
-            running = self._running.pop((identifier, name), None)
-            if (cached or failed) and running is not None:
-                running.unlink(missing_ok=True)
-            if failed or (identifier, name, cached) in self._told:
+    def ran(self, identifier: str) -> bool:
+        """Whether a step that mounts it may have run with the build's value."""
+        return any(not cached for (mounted, _), cached in self._cached.items() if mounted == identifier)
+
+    def from_cache(self) -> list[tuple[SecretValue, str]]:
+        """The steps from the cache, each with the secret that it mounts."""
+        return [(self.secrets[identifier], shown) for (identifier, shown), cached in self._cached.items() if cached]
+
+
+def scope_of(value: SecretValue) -> str:
+    """What tells a secret's scope from every other: by its name, and by who shares the notes."""
+    holder = _own_id() if value.stored is None else value.stored.environment_id
+    return f"{value.name}\0{holder}\0{value.cache_scope}"
+
+
+def former(secrets: Mapping[str, SecretValue]) -> dict[str, Noted]:
+    """What was used in the scopes of those secrets that have one, besides the values that they have."""
+    return {name: _noted(value) for name, value in secrets.items() if value.cache_scope is not None}
+
+
+def with_former(request: BuildRequest, noted: Mapping[str, Noted]) -> BuildRequest:
+    """The build, with what was used in its secrets' scopes among their former values."""
+    held = dict(request.secrets)
+    for name, found in noted.items():
+        held[name] = held[name].replaced(earlier=tuple(dict.fromkeys((*held[name].earlier, *found.values))))
+    return replace(request, secrets=held)
+
+
+def _noted(value: SecretValue) -> Noted:
+    scope, key = _file_name(value), derive(build_key(), "sealed note")
+    values, versions, complete = {value.reveal()}, set(), True
+    for path, data in _read_all(scope):
+        try:
+            values.add(unseal(key, data, scope))
+        except NotSealedHereError:
+            complete = False
+        versions.add(path.name.split(".")[1])
+    values.remove(value.reveal())
+    others = bool(values)
+    if value.stored is not None:
+        # What the store keeps is among the former values anyway.
+        known = {str(version) for version in versions_kept(value)} | versions
+        used = {str(version) for version in versions_used("scope", scope, value)}
+        complete &= used <= known
+        others |= not used <= {str(value.stored.version)}
+    return Noted(tuple(sorted(values))[:MOST], others, complete and len(values) <= MOST)
+
+
+@contextlib.contextmanager
+def noting(ids: Mapping[str, str], secrets: Mapping[str, SecretValue]) -> Iterator[ScopedSteps]:
+    """Notes the values of secrets with a cache scope while a build runs, and for good where steps ran with them."""
+    steps = ScopedSteps({ids[name]: value for name, value in secrets.items() if value.cache_scope is not None})
+    notes = {identifier: _note(value) for identifier, value in steps.secrets.items()}
+    try:
+        yield steps
+    finally:
+        # Of a build that was interrupted too: another may go on with its step.
+        for identifier, note in notes.items():
+            value = steps.secrets[identifier]
+            if not steps.ran(identifier):
+                note.unlink(missing_ok=True)
                 continue
-            self._told.add((identifier, name, cached))
-            if cached:
-                self._look_up(step, shown, secret)
-            elif secret.stored is not None:
-                note_step(step, secret)
-            else:
-                # One for each value.
-                note = running or _note(step, secret)
-                note.replace(note.with_name(f"{step}.{_tag(step, secret.reveal())}"))
-
-    def _mounted(self, name: str) -> Iterator[tuple[str, SecretValue]]:
-        return ((identifier, secret) for identifier, secret in self.secrets.items() if identifier in name)
-
-    def _look_up(self, step: str, shown: str, secret: SecretValue) -> None:
-        values: tuple[bytes, ...] | None
-        if secret.stored is not None:
-            ran, kept = step_versions(step, secret)
-            # What the store keeps of a secret is searched for anyway.
-            values = () if ran and ran <= kept else None
-            other = ran != {secret.stored.version}
-        else:
-            found = _noted(step)
-            values = None if self.shared or not found or len(found) > _MOST else found
-            other = not all(hmac.compare_digest(value, secret.reveal()) for value in found)
-        if other or values is None:
-            self.cached.append(CachedStep(secret, shown, values))
+            # One for each value: its name begins like the first one's.
+            note.replace(note.with_name(note.name.rpartition(".")[0]))
+            if value.stored is not None and value.stored.version not in versions_used(
+                "scope", _file_name(value), value
+            ):
+                note_use("scope", _file_name(value), [value])
 
 
-def _step(identifier: str, name: str) -> str:
-    return _tag(identifier, _PLACE.sub("", name).encode("utf-8", "surrogatepass"))
+def _note(value: SecretValue) -> Path:
+    """A note of this build's own. Its name has the scope, the version or a tag of the value, and something random."""
+    scope, data = _file_name(value), value.reveal()
+    version = _tag("note", data) if value.stored is None else str(value.stored.version)
+    draft = _directory() / f"{_DRAFT}{secrets.token_hex(8)}"
+    draft.touch(mode=0o600)
+    draft.write_bytes(seal(derive(build_key(), "sealed note"), data, scope))
+    return draft.replace(draft.with_name(f"{scope}.{version}.{secrets.token_hex(8)}"))
 
 
-def _tag(label: str, data: bytes) -> str:
-    return hmac.digest(derive(build_key(), f"step {label}"), data, "sha256").hex()[:32]
+def _read_all(scope: str) -> list[tuple[Path, bytes]]:
+    """The notes of a scope as they are at one moment: a build that ends gives its own another name."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):
+            return [(path, path.read_bytes()) for path in sorted(_directory().glob(f"{scope}.*"))]
+    raise InvalidInputError(f"{_directory()}: the notes of a cache scope change too often to be read; build again")
 
 
-def _note(step: str, secret: SecretValue) -> Path:
-    path = state_directory("steps") / f"{step}.{_PENDING}-{os.urandom(8).hex()}"
-    path.touch(mode=0o600)
-    path.write_bytes(seal(derive(build_key(), "sealed step"), secret.reveal(), step))
-    return path
+def _file_name(value: SecretValue) -> str:
+    return _tag("scope", scope_of(value).encode())
 
 
-def _noted(step: str) -> tuple[bytes, ...]:
-    """The values that a step ran with on this machine, or may have, where the build was killed."""
-    key = derive(build_key(), "sealed step")
-    found = set()
-    for path in state_directory("steps").glob(f"{step}.*"):
-        # One that another build takes back at this moment was not run with.
-        with contextlib.suppress(FileNotFoundError, NotSealedHereError):
-            found.add(unseal(key, path.read_bytes(), step))
-    return tuple(sorted(found))
+def _tag(purpose: str, data: bytes) -> str:
+    return hmac.digest(derive(build_key(), purpose), data, "sha256").hex()[:32]
+
+
+def _directory() -> Path:
+    return state_directory("scopes")
+
+
+def _own_id() -> str:
+    """The id of the notes here, which goes when they go: what was made in their scopes is then not taken any more."""
+    path = _directory() / "id"
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}")
+    draft.write_text(secrets.token_hex(16))
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    return path.read_text()

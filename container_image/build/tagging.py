@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
 from container_image.build.caches import tainted_caches
+from container_image.build.scoped import scope_of
 from container_image.dockerfile import Dockerfile, Instruction, Mount, Scope, expand, mounts, parse, scopes
 from container_image.secrets import SecretValue
 from container_image.state import derive
@@ -30,12 +31,12 @@ RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER)(\..+)?|HTTP_AUTH_(TOKEN
 def tag(key: bytes, value: SecretValue) -> str:
     """128 bits, in hexadecimal, that only the holder of the key can test a guess against.
 
-    Of a secret with a cache scope, they tell the scope, in its environment, and not the value.
+    Of a secret with a cache scope, they tell the scope, and not the value.
     """
-    purpose, data = "secret mount id", value.reveal()
+    purpose, data = "secret mount id", value.name.encode() + b"\0" + value.reveal()
     if value.cache_scope is not None:
-        purpose, data = "secret cache scope", f"{value.environment or ''}\0{value.cache_scope}".encode()
-    return hmac.digest(derive(key, purpose), value.name.encode() + b"\0" + data, "sha256")[:16].hex()
+        purpose, data = "secret cache scope", scope_of(value).encode()
+    return hmac.digest(derive(key, purpose), data, "sha256")[:16].hex()
 
 
 def tagged_ids(key: bytes, secrets: Mapping[str, SecretValue]) -> dict[str, str]:

@@ -18,13 +18,13 @@ from container_image.cli.options import (
     policy_of,
     policy_options,
     report_options,
-    searched_environments,
     secret_option,
     write_reports,
 )
 from container_image.cli.recall import RECALL_FORMATS
 from container_image.errors import InvalidInputError
 from container_image.oci import open_image
+from container_image.stored import Environments
 
 _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
 
@@ -72,8 +72,8 @@ def audit(
     REFERENCE is named as in containers-transports(5): app:dev or docker-daemon:app:dev, docker://HOST/NAME:TAG,
     docker-archive:FILE, oci-archive:FILE, oci:DIRECTORY, or a path.
 
-    --env alone searches for all secrets of an environment of the store, with their earlier versions; with --secret, for
-    those, as the environment has them.
+    --env searches for all secrets of an environment of the store, with their earlier versions; where --secret names some
+    of the store, for those, as the environment has them.
 
     What a policy accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
     it.
@@ -92,7 +92,7 @@ def audit(
             )
         return _self_test(reference, form, policy_of(options, platforms=()))
     paths = parse_reports(reports)
-    named = searched_environments(environments, all_environments)
+    named: Environments = "all" if all_environments else environments
     given = parse_secrets(secrets, stored=bool(named))
     if not given and not named:
         raise InvalidInputError(

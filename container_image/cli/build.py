@@ -18,7 +18,6 @@ from container_image.cli.options import (
     policy_of,
     policy_options,
     report_options,
-    searched_environments,
     write_reports,
 )
 from container_image.cli.streams import say
@@ -27,6 +26,7 @@ from container_image.errors import AuditFailedError, InvalidInputError, Prefligh
 from container_image.gate import build_through
 from container_image.printable import printable
 from container_image.secrets import checked_scope
+from container_image.stored import Environments
 
 _LIVE = {"tty": True, "plain": False}
 
@@ -110,11 +110,8 @@ def _request(target: str, options: dict[str, Any]) -> BuildRequest:
     """The build that TARGET declares, with what the options add to it or put in its place."""
     file, environments = options["file"], options["environments"]
     secrets = parse_secrets(options["secrets"], stored=bool(environments))
-    # What `--all-environments` adds is searched for; the build's own environment is one that was named.
-    environment, searched = (
-        next(iter(environments), None),
-        searched_environments(environments[1:], options["all_environments"]),
-    )
+    environment = next(iter(environments), None)
+    searched: Environments = "all" if options["all_environments"] else environments[1:]
     if is_declaration(target):
         if file:
             raise InvalidInputError(f"-f {file}: {target} is a declaration, which has its own Dockerfile")

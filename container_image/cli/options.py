@@ -51,19 +51,6 @@ def _names(_context: click.Context, _option: click.Parameter, given: tuple[str, 
     return given
 
 
-def searched_environments(given: Sequence[str], every: bool) -> tuple[str, ...]:
-    """The environments of `--env`, with every other one that has secrets if that was asked for.
-
-    Raises:
-        StoreKeyError: the key opens only one of them.
-    """
-    if not every:
-        return tuple(given)
-    from container_image.store import SecretStore
-
-    return tuple(dict.fromkeys([*given, *SecretStore.open().environments.with_secrets()]))
-
-
 def earlier_option(function: Command) -> Command:
     """`--earlier`, repeatable."""
     return click.option(

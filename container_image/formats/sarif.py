@@ -6,6 +6,7 @@ was not read or searched for is a notification of the run, which then was not su
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.parse
 from typing import Any
@@ -101,6 +102,10 @@ def _result(finding: Finding, rule: int, report: AuditReport) -> dict[str, Any]:
         },
         exclude_none=True,
     )
+    told = finding.fingerprint
+    if finding.environment is not None:
+        # Two environments may have one value, in one place: closing the one alert must not close the other.
+        told = hashlib.sha256(f"{told} {finding.environment}".encode()).hexdigest()
     return {
         "ruleId": _rule_id(finding),
         "ruleIndex": rule,
@@ -111,10 +116,7 @@ def _result(finding: Finding, rule: int, report: AuditReport) -> dict[str, Any]:
         ],
         "occurrenceCount": finding.count,
         # GitHub goes by the second name alone.
-        "partialFingerprints": {
-            "containerImage/v1": finding.fingerprint,
-            "primaryLocationLineHash": finding.fingerprint,
-        },
+        "partialFingerprints": {"containerImage/v1": told, "primaryLocationLineHash": told},
         # Either every result has this property, or none (SARIF 3.27.23).
         "suppressions": [{"kind": "external", "justification": "accepted by the audit's policy"}]
         if finding.accepted

@@ -34,7 +34,7 @@ def _lines(report: AuditReport) -> Iterator[str]:
     for row in report.secrets:
         if row.built_with == "different":
             yield ""
-            yield f"ANOTHER VALUE  {row.label}: the image was built with one that was not given; give that one too"
+            yield f"ANOTHER VALUE  {row.label}: the image was built with one that was not given; give that one too, or build in another cache scope"
     for item in report.coverage.unread:
         yield ""
         yield f"UNREAD  {item.path or item.digest}: {item.reason}{' (accepted)' if item.accepted else ''}"

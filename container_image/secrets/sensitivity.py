@@ -91,6 +91,12 @@ def is_nothing(value: bytes) -> bool:
     return value.lower() in _NOTHING or bool(_REFERENCE.fullmatch(value) or _PAD.fullmatch(value))
 
 
+def is_plain(value: bytes) -> bool:
+    """A word, a number, a switch, a host or a path: what an application's settings are, and what its secrets are not."""
+    text = value.strip()
+    return is_nothing(text) or text.isalpha() or (len(text.split()) == 1 and bool(_PLACES.search(text)))
+
+
 def looks_random(value: bytes) -> bool:
     """Long, without spaces, and of high entropy: what a token is, and a host name, a path, a word or a date is not.
 

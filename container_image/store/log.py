@@ -25,6 +25,15 @@ class Log:
             for name, version in versions.items():
                 session.note(use, meant, name, version, image)
 
+    def versions(self, use: Use, image: str, name: str, environment_name: str | None = None) -> set[int]:
+        """The versions of a secret that were used so."""
+        table, meant = schema.log, _meant(environment_name)
+        query = sa.select(table.c.version).where(
+            table.c.action == use, table.c.image == image, table.c.name == name, table.c.environment == meant
+        )
+        with reading(self._access) as session:
+            return set() if session is None else set(session.connection.execute(query).scalars())
+
     def list(self, environment_name: str | None = None, limit: int | None = None) -> Sequence[LogEntry]:
         """The entries of one environment, or all, newest first."""
         meant = None if environment_name is None else _meant(environment_name)

@@ -9,8 +9,8 @@ from typing import Literal
 
 from container_image.secrets import SecretValue
 
-Use = Literal["build", "run", "audit", "step"]
-"""What values went into. A step is one of a build that stays in its cache when the value changes, by a name of its own."""
+Use = Literal["build", "run", "audit", "scope"]
+"""What values went into. A scope is that of steps which stay in the build cache when the value changes, by a name of its own."""
 
 
 @dataclass(frozen=True, slots=True)

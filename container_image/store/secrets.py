@@ -193,5 +193,5 @@ def _listed(environment: OpenEnvironment, name: str) -> StoredSecret:
 def _revealed(environment: OpenEnvironment, name: str) -> RevealedSecret:
     entry = environment.head.secrets[name]
     current, *earlier = (environment.value(name, version) for version in reversed(entry.versions))
-    stored = Stored(environment.name, name, entry.current.number)
+    stored = Stored(environment.name, environment.id, name, entry.current.number)
     return RevealedSecret(SecretValue(name, current, earlier=earlier, stored=stored), stored.version, entry.exposed)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,7 @@ def test_an_environment_without_secrets_promises_nothing(layout: Callable[[str],
     with pytest.raises(UnknownSecretError, match="the environment 'empty' has no secret to search for"):
         audit(layout(""), {}, environments=["main", "empty"])
     with pytest.raises(InvalidInputError, match="environments is a list"):
-        audit(layout(""), {}, environments="main")
+        audit(layout(""), {}, environments="main")  # type: ignore[arg-type]
     assert run(layout(""), "--all-environments").return_value == 0
 
 
@@ -154,3 +156,47 @@ def test_an_audit_is_in_the_log(layout: Callable[[str], str], store: SecretStore
     audit(image, {"t": "$TOKEN"}, environments=["staging"])
     (entry,) = [entry for entry in store.log.list() if entry.action == "audit"]
     assert (entry.environment_name, entry.name, entry.version, entry.image) == ("staging", "TOKEN", 2, image)
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_given_from_elsewhere_does_not_narrow_an_environment(
+    layout: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL", "local-3eR4tY5uI6oP")
+    given = ("--secret", "id=l,env=LOCAL")
+    assert run(layout(OTHER), *given, "--env", "staging").return_value == 1
+    assert run(layout(OTHER), *given, "--all-environments").return_value == 1
+    assert run(layout("local-3eR4tY5uI6oP"), *given, "--env", "staging").return_value == 1
+    assert run(layout(OTHER), *given, "--env", "main").return_value == 0
+    assert "stagin" in str(run(layout(""), *given, "--env", "stagin").exception)
+
+
+@pytest.mark.usefixtures("store")
+def test_of_all_environments_one_must_have_what_is_named(layout: Callable[[str], str]) -> None:
+    assert run(layout(OTHER), "--all-environments", "--secret", "id=OTHER").return_value == 1
+    assert "OTHR" in str(run(layout(""), "--all-environments", "--secret", "id=OTHR").exception)
+
+
+def test_plain_settings_of_an_environment_are_no_secrets(layout: Callable[[str], str], store: SecretStore) -> None:
+    settings = {"DEBUG": "true", "PORT": "5432", "APP_ENV": "production", "API": "https://api.example.com"}
+    store.secrets.set_all(settings, "staging")
+    report = audit(layout(" ".join(settings.values())), {}, environments=["staging"])
+    assert report.verdict is Verdict.CLEAN
+    assert {row.name for row in report.secrets if row.reason == "public by key"} == set(settings)
+    # One that is named, or whose name says that it is a secret, is one.
+    assert audit(layout("production"), {"a": "$APP_ENV"}, environments=["staging"]).verdict is Verdict.LEAKED
+    store.secrets.set("PIN_CODE_SECRET", "1234", "staging")
+    assert audit(layout(""), {}, environments=["staging"]).verdict is Verdict.INCOMPLETE
+
+
+def test_a_pipe_is_read_once_for_all_environments(
+    layout: Callable[[str], str], store: SecretStore, tmp_path: Path
+) -> None:
+    del store
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pipe.write_text, FORMER[::-1])
+        declared = {"t": Secret.from_name("TOKEN").with_earlier([Secret.from_file(pipe)])}
+        report = audit(layout(FORMER[::-1]), declared, environments=["staging", "main"])
+    assert {finding.environment for finding in report.findings} == {"staging"}
