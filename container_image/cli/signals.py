@@ -1,12 +1,17 @@
-"""Signals that end the program: each unwinds through every clean-up, as KeyboardInterrupt does."""
+"""Signals that end the program: each unwinds through every clean-up, as KeyboardInterrupt does. A child gets its own."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import subprocess
+import sys
 from types import FrameType
 from typing import NoReturn
 
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_FORWARDED = (*_ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Interrupted(BaseException):
@@ -29,3 +34,37 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     for other in _ENDING:
         signal.signal(other, signal.SIG_IGN)
     raise Interrupted(number)
+
+
+def wait_for(child: subprocess.Popen[bytes]) -> int:
+    """Waits for a child, which is sent what this process is sent meanwhile; its status, as `Popen.wait` gives it.
+
+    A terminal sends ^C to both, so that is not sent again.
+    """
+    # With a handler it is no ignored signal, which some systems never deliver.
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    numbers = {*_FORWARDED, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        while (status := child.poll()) is None:
+            number, sent_to_both = _next(numbers)
+            if number != signal.SIGCHLD and not sent_to_both:
+                with contextlib.suppress(ProcessLookupError):
+                    child.send_signal(number)
+        return status
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _next(numbers: set[signal.Signals]) -> tuple[int, bool]:
+    """The next signal, and whether a terminal sent it, to this process and its child."""
+    if sys.platform == "linux":
+        told = signal.sigwaitinfo(numbers)
+        # Above zero, the kernel sent it (sigaction(2), SI_KERNEL).
+        return told.si_signo, told.si_code > 0
+    number = signal.sigwait(numbers)
+    try:
+        foreground = os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp() if sys.__stdin__ else False
+    except OSError:
+        foreground = False
+    return number, foreground and number in (signal.SIGINT, signal.SIGQUIT)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from container_image.secrets import SecretValue
 
-Use = Literal["build", "run", "audit"]
+Use = Literal["build", "run", "exec", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class EnvironmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Who did what, when: `actor` is USER@HOST. Of a use, `image` is the image's reference."""
+    """Who did what, when: `actor` is USER@HOST. Of a use, `image` is the image's reference; of an exec, the program."""
 
     time: datetime
     actor: str
