@@ -7,7 +7,7 @@ import click
 from container_image.build.redact import Redactor, patterns
 from container_image.cli.child import ChildCommand, only_option, say_if_none
 from container_image.cli.secrets import debug_option, env_option
-from container_image.cli.signals import wait_for
+from container_image.cli.signals import forwarding
 from container_image.cli.streams import say
 from container_image.runtime.local import prepare
 from container_image.runtime.process import become, run_beside
@@ -31,4 +31,4 @@ def exec_command(environment: str | None, only: tuple[str, ...], mask: bool, com
         become(process.command, process.environment)
     if short := [name for name, value in values.items() if not patterns(value)]:
         say(f"too short to be masked: {', '.join(short)}")
-    return run_beside(process.command, process.environment, redactor=Redactor(values.values()), wait=wait_for)
+    return run_beside(process.command, process.environment, redactor=Redactor(values.values()), waiting=forwarding())

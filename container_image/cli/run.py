@@ -8,7 +8,7 @@ import click
 
 from container_image.cli.child import ChildCommand, only_option, say_if_none
 from container_image.cli.secrets import debug_option, env_option, json_option
-from container_image.cli.signals import wait_for
+from container_image.cli.signals import forwarding
 from container_image.cli.tables import show_json, show_table
 from container_image.errors import InvalidInputError
 from container_image.runtime import Wanted, containers, prepare, replace, start, start_in_place
@@ -102,7 +102,7 @@ def run(
     say_if_none(prepared.given.environment, prepared.given.values)
     if not secret_files:
         start_in_place(prepared)
-    return start(prepared, wait_for)
+    return start(prepared, forwarding())
 
 
 @click.command()

@@ -10,8 +10,10 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from container_image.runtime.process import Waiting
+
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-_FORWARDED = (*_ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_TAKEN = frozenset({*_ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD})
 
 
 class Interrupted(BaseException):
@@ -36,33 +38,32 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     raise Interrupted(number)
 
 
-def wait_for(child: subprocess.Popen[bytes]) -> int:
-    """Waits for a child, which is sent what this process is sent meanwhile; its status, as `Popen.wait` gives it.
+def forwarding() -> Waiting:
+    """Waits for a child, which is sent what this process is sent meanwhile.
 
     A terminal sends ^C to both, so that is not sent again.
     """
     # With a handler it is no ignored signal, which some systems never deliver.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    numbers = {*_FORWARDED, signal.SIGCHLD}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    try:
-        while (status := child.poll()) is None:
-            number, sent_to_both = _next(numbers)
-            if number != signal.SIGCHLD and not sent_to_both:
-                with contextlib.suppress(ProcessLookupError):
-                    child.send_signal(number)
-        return status
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return Waiting(_wait, _TAKEN)
 
 
-def _next(numbers: set[signal.Signals]) -> tuple[int, bool]:
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    while (status := child.poll()) is None:
+        number, sent_to_both = _next()
+        if number != signal.SIGCHLD and not sent_to_both:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+    return status
+
+
+def _next() -> tuple[int, bool]:
     """The next signal, and whether a terminal sent it, to this process and its child."""
     if sys.platform == "linux":
-        told = signal.sigwaitinfo(numbers)
+        told = signal.sigwaitinfo(_TAKEN)
         # Above zero, the kernel sent it (sigaction(2), SI_KERNEL).
         return told.si_signo, told.si_code > 0
-    number = signal.sigwait(numbers)
+    number = signal.sigwait(_TAKEN)
     try:
         foreground = os.tcgetpgrp(sys.__stdin__.fileno()) == os.getpgrp() if sys.__stdin__ else False
     except OSError:

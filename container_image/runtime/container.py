@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
@@ -15,7 +14,7 @@ from container_image.errors import EngineError, InvalidInputError, NotStartedErr
 from container_image.runtime.files import SecretFiles, secret_files, sweep
 from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, inherited, note, reveal, variables
 from container_image.runtime.options import Option, parse
-from container_image.runtime.process import Wait, become, run_beside
+from container_image.runtime.process import Waiting, become, run_beside
 from container_image.state import PRIVATE
 
 if TYPE_CHECKING:
@@ -139,11 +138,11 @@ def prepare(wanted: Wanted, store: SecretStore | None = None) -> Prepared:
     return Prepared(wanted, given, client, {**client.environment, **hidden})
 
 
-def start(prepared: Prepared, wait: Wait = subprocess.Popen.wait) -> int:
+def start(prepared: Prepared, waiting: Waiting = Waiting()) -> int:  # noqa: B008
     """Runs the container; returns docker's exit status."""
     with prepared.files() as files, _as_engine_errors():
         command = prepared.client.command(*prepared.arguments(files))
-        return run_beside(command, prepared.environment, wait=wait)
+        return run_beside(command, prepared.environment, waiting=waiting)
 
 
 def start_in_place(prepared: Prepared) -> NoReturn:

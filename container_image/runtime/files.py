@@ -140,14 +140,20 @@ def _write(directory: Path, values: Mapping[str, SecretValue], client: Client) -
 
 
 def _leave(files: SecretFiles, client: Client, lock: int) -> None:
+    # Where the engine does not answer, or a signal comes in between, the other process finds out.
+    runs = True
     try:
-        runs = _runs(files, client)
-    except EngineError:
-        # The engine may be about to come back, with the container: the other process asks until it answers.
-        runs = True
-    if not runs:
-        shutil.rmtree(files.directory, ignore_errors=True)
-        return
+        with contextlib.suppress(EngineError):
+            runs = _runs(files, client)
+    finally:
+        if runs:
+            _watch(files, client, lock)
+        else:
+            shutil.rmtree(files.directory, ignore_errors=True)
+
+
+def _watch(files: SecretFiles, client: Client, lock: int) -> None:
+    """Starts the process that removes the directory. It has the lock as long as it lives."""
     subprocess.run(
         ["/bin/sh", "-c", _WATCH, "container-image", str(files.directory), files.label, *client.command()],
         env=dict(client.environment), stdin=subprocess.DEVNULL, cwd="/", start_new_session=True, pass_fds=(lock,),

@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from container_image.build.redact import Redactor
@@ -16,8 +19,16 @@ from container_image.runtime.mask import pump
 
 Child = subprocess.Popen[bytes]
 
-Wait = Callable[[Child], int]
-"""Waits for a child, and gives its status as `Popen.wait` does."""
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How a child is waited for. `wait` gives its status as `Popen.wait` does.
+
+    `signals` are those that `wait` takes: blocked in this thread from before there is a child, and not in the child.
+    """
+
+    wait: Callable[[Child], int] = subprocess.Popen.wait
+    signals: frozenset[int] = frozenset()
 
 
 def become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
@@ -42,8 +53,7 @@ def run_beside(
     environment: Mapping[str, str],
     *,
     redactor: Redactor | None = None,
-    wait: Wait = subprocess.Popen.wait,
-    directory: str | None = None,
+    waiting: Waiting = Waiting(),
 ) -> int:
     """Runs a program on this process's stdin, stdout and stderr, the last two through the redactor if there is one.
 
@@ -52,27 +62,44 @@ def run_beside(
     Raises:
         NotStartedError: it can't be started.
     """
-    pipe = None if redactor is None else subprocess.PIPE
     sys.stdout.flush()
     sys.stderr.flush()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, waiting.signals)
     try:
-        child = subprocess.Popen(command, env=dict(environment), stdout=pipe, stderr=pipe, cwd=directory)
+        child = _start(command, environment, mask if waiting.signals else None, piped=redactor is not None)
+        try:
+            pumps = [] if redactor is None else _pumps(child, redactor)
+            status = waiting.wait(child)
+            # What is left to be copied may take as long as a grandchild lives, and can be interrupted.
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            for thread in pumps:
+                thread.join()
+        except BaseException:
+            # The child has a terminal's signal too; what it does about it is over before this process goes on.
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+            raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return status if status >= 0 else 128 - status
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], mask: set[int | signal.Signals] | None, *, piped: bool
+) -> Child:
+    pipe = subprocess.PIPE if piped else None
+    # Only a program that takes signals itself, and has no threads that this could disturb, asks for a mask.
+    unblock = None if mask is None else partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+    try:
+        return subprocess.Popen(command, env=dict(environment), stdout=pipe, stderr=pipe, preexec_fn=unblock)
     except (OSError, ValueError) as error:
         raise _not_started(command[0], error) from None
-    pumps = []
-    try:
-        if redactor is not None and child.stdout is not None and child.stderr is not None:
-            pumps = [pump(child.stdout, 1, redactor), pump(child.stderr, 2, redactor)]
-        status = wait(child)
-        for thread in pumps:
-            thread.join()
-    except BaseException:
-        # The child has a terminal's signal too; what it does about it is over before this process goes on.
-        if child.poll() is None:
-            child.terminate()
-            child.wait()
-        raise
-    return status if status >= 0 else 128 - status
+
+
+def _pumps(child: Child, redactor: Redactor) -> list[threading.Thread]:
+    pipes = ((child.stdout, 1), (child.stderr, 2))
+    return [pump(source, target, redactor) for source, target in pipes if source is not None]
 
 
 def _not_started(program: str, error: OSError | ValueError) -> NotStartedError:
