@@ -13,29 +13,25 @@ from container_image.cli.tables import show_json, show_table
 from container_image.errors import InvalidInputError
 from container_image.runtime import Wanted, containers, prepare, replace, start, start_in_place
 from container_image.runtime.listing import HeldSecret
-from container_image.runtime.options import Option, parse
+from container_image.runtime.options import Line, Option, parse
 
-_OWN_VALUES = ("env", "only", "replace")
-_OWN_FLAGS = ("secret-files", "debug", "help")
+OWN_VALUES = ("env", "only", "replace")
+OWN_FLAGS = ("secret-files", "debug", "help")
 
 
 class RunCommand(ChildCommand):
     """Its line is docker's: click reads this command's own options, and the rest is `docker run`'s."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        options, image, command = split(args)
-        own = [str(option) for option in options if option.name in _OWN_VALUES]
-        own += [f"--{option.name}" for option in options if option.name in _OWN_FLAGS and option.value == "true"]
+        line, image, command = split(args)
+        own = [str(option) for option in line.own if option.name in OWN_VALUES]
+        own += [f"--{option.name}" for option in line.own if option.name in OWN_FLAGS and option.value == "true"]
         rest = super().parse_args(ctx, own)
-        ctx.params |= {
-            "docker": tuple(option for option in options if option.name not in (*_OWN_VALUES, *_OWN_FLAGS)),
-            "image": image,
-            "command": command,
-        }
+        ctx.params |= {"docker": line.docker, "image": image, "command": command}
         return rest
 
 
-def split(arguments: Sequence[str]) -> tuple[list[Option], str | None, tuple[str, ...]]:
+def split(arguments: Sequence[str]) -> tuple[Line, str | None, tuple[str, ...]]:
     """The options, the image and the container's command of a line.
 
     Options stand before IMAGE, as docker has them, or all of them directly behind it. `--` ends them.
@@ -43,20 +39,21 @@ def split(arguments: Sequence[str]) -> tuple[list[Option], str | None, tuple[str
     Raises:
         InvalidInputError: an option that is not known, or a word that may be an option or the command's.
     """
-    image: str | None = None
     if arguments and not arguments[0].startswith("-"):
-        image, *arguments = arguments
-        options, rest = parse(arguments, _OWN_VALUES, _OWN_FLAGS)
-    else:
-        options, rest = parse(arguments, _OWN_VALUES, _OWN_FLAGS)
-        rest = rest[1:] if rest[:1] == ["--"] else rest
-        if rest:
-            image, *rest = rest
-        if rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
-            raise InvalidInputError(
-                f"{rest[0].partition('=')[0][:20]}, behind IMAGE: is it an option, or the command's? Options go before IMAGE; what is the command's, behind --"
-            )
-    return options, image, tuple(rest[1:] if rest[:1] == ["--"] else rest)
+        line = parse(arguments[1:], OWN_VALUES, OWN_FLAGS)
+        return line, arguments[0], _behind(line.rest)
+    line = parse(arguments, OWN_VALUES, OWN_FLAGS)
+    words = _behind(line.rest)
+    image, rest = (words[0] if words else None), words[1:]
+    if rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
+        raise InvalidInputError(
+            f"{rest[0].partition('=')[0]}, behind IMAGE: is it an option, or the command's? Options go before IMAGE; what is the command's, behind --"
+        )
+    return line, image, _behind(rest)
+
+
+def _behind(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[1:] if words[:1] == ("--",) else words
 
 
 @click.command(

@@ -114,10 +114,10 @@ def run(
     """
     if isinstance(options, str) or isinstance(command, str):
         raise InvalidInputError('options and command are lists of words, as ["--detach"] and ["python", "app.py"]')
-    parsed, rest = parse(options)
-    if rest:
+    line = parse(options)
+    if line.rest:
         raise InvalidInputError("options: a word that is no option; an option's value goes behind it, as in --name=web")
-    wanted = Wanted(image, tuple(command), tuple(parsed), env, tuple(only), secret_files)
+    wanted = Wanted(image, tuple(command), line.docker, env, tuple(only), secret_files)
     return start(prepare(wanted, store))
 
 

@@ -6,7 +6,7 @@ joined (`-it`) and take one behind `=` (`--rm=false`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from container_image.errors import InvalidInputError
@@ -54,31 +54,38 @@ class Option:
         return f"--{self.name}={self.value}"
 
 
-def parse(
-    arguments: Sequence[str], own_values: Sequence[str] = (), own_flags: Sequence[str] = ()
-) -> tuple[list[Option], list[str]]:
-    """The options that a line begins with, and what follows them: from `--` or the first word that is none.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line begins with: docker's options and the caller's own; `rest` is from `--` or the first word that is none."""
 
-    `own_values` and `own_flags` are names that are taken too, and go before docker's.
+    docker: tuple[Option, ...]
+    own: tuple[Option, ...]
+    rest: tuple[str, ...]
+
+
+def parse(arguments: Sequence[str], own_values: Collection[str] = (), own_flags: Collection[str] = ()) -> Line:
+    """Reads the options that a line begins with. `own_values` and `own_flags` are long names that go before docker's.
 
     Raises:
         InvalidInputError: an option that docker has not, or one without its value. No value is repeated.
     """
     words = list(arguments)
-    found: list[Option] = []
+    docker: list[Option] = []
+    own: list[Option] = []
     while words and words[0].startswith("-") and words[0] not in ("-", "--"):
         word = words.pop(0)
-        if word.startswith("--"):
-            name, separator, value = word[2:].partition("=")
-            if name in own_flags or (name in FLAGS and name not in own_values):
-                found.append(Option(name, _truth(f"--{name}", value if separator else "true")))
-            elif name in own_values or (name in VALUES and name != "env"):
-                found.append(Option(name, value if separator else _next(f"--{name}", words)))
-            else:
-                raise _unknown(f"--{name}")
+        if not word.startswith("--"):
+            docker += _letters(word[1:], words)
+            continue
+        name, separator, value = word[2:].partition("=")
+        found = own if name in (*own_values, *own_flags) else docker
+        if name in own_flags or name in FLAGS:
+            found.append(Option(name, _truth(f"--{name}", value if separator else "true")))
+        elif name in own_values or (name in VALUES and name != "env"):
+            found.append(Option(name, value if separator else _next(f"--{name}", words)))
         else:
-            found += _letters(word[1:], words)
-    return found, words
+            raise _unknown(f"--{name}")
+    return Line(tuple(docker), tuple(own), tuple(words))
 
 
 def _letters(text: str, words: list[str]) -> Iterator[Option]:

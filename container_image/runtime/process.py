@@ -40,12 +40,14 @@ def become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores them, and what is ignored stays so in the program.
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
     try:
         os.execvpe(command[0], list(command), dict(environment))
     except (OSError, ValueError) as error:
         raise _not_started(command[0], error) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_beside(

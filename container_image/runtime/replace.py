@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _SETTLED = 1.0
 """Seconds after which a container that was started counts as one that runs."""
+
+_PATIENCE = 10.0
 
 _FORMAT = (
     '{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Image}},"running":{{json .State.Running}},'
@@ -61,7 +64,7 @@ def replace(name: str, *, store: SecretStore | None = None) -> str:
     aside = f"{old.name}-{secrets.token_hex(4)}"
     with prepared.files() as files, ExitStack() as undo:
         client.call("rename", old.id, aside)
-        undo.callback(client.call, "rename", old.id, old.name)
+        undo.callback(_rename_back, client, old)
         if old.running:
             # Behind the removal of the new one, which may have its ports.
             undo.callback(client.call, "start", old.id)
@@ -125,6 +128,20 @@ def _image(client: Client, wanted: Wanted, old: _Old) -> str:
         return wanted.image
     now = client.call("image", "inspect", "--format", "{{.Id}}", wanted.image, check=False).strip()
     return wanted.image if now == old.image else old.image
+
+
+def _rename_back(client: Client, old: _Old) -> None:
+    """Gives the old container its name, which one that the engine is still removing may have."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            client.call("rename", old.id, old.name)
+        except EngineError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _settle(client: Client, container: str) -> None:

@@ -10,8 +10,8 @@ from container_image.runtime.options import parse
 
 
 def told(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:
-    options, image, command = split(arguments)
-    return [str(option) for option in options], image, list(command)
+    line, image, command = split(arguments)
+    return [*(f"our {option}" for option in line.own), *map(str, line.docker)], image, list(command)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,10 @@ def told(arguments: list[str]) -> tuple[list[str], str | None, list[str]]:
         ("--entrypoint= -- IMAGE a", ["--entrypoint="], ["a"]),
         ("-e -v IMAGE", ["--env=-v"], []),
         # With this command's own, before the image or behind it.
-        ("--env staging --only A --only B IMAGE a", ["--env=staging", "--only=A", "--only=B"], ["a"]),
-        ("IMAGE --env staging -it -- sh -i", ["--env=staging", "--interactive=true", "--tty=true"], ["sh", "-i"]),
-        ("IMAGE --env=staging --secret-files sh -i", ["--env=staging", "--secret-files=true"], ["sh", "-i"]),
+        ("--env staging --only A --only B IMAGE a", ["our --env=staging", "our --only=A", "our --only=B"], ["a"]),
+        ("IMAGE --env staging -it -- sh -i", ["our --env=staging", "--interactive=true", "--tty=true"], ["sh", "-i"]),
+        ("IMAGE --env=staging --secret-files sh -i", ["our --env=staging", "our --secret-files=true"], ["sh", "-i"]),
+        ("-e A=b --env=staging IMAGE", ["our --env=staging", "--env=A=b"], []),
         ("IMAGE -- -a -- b", [], ["-a", "--", "b"]),
         ("--rm IMAGE -- -a", ["--rm=true"], ["-a"]),
         ("--rm IMAGE - a", ["--rm=true"], ["-", "a"]),
