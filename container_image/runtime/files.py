@@ -113,15 +113,16 @@ def sweep() -> None:
 
 
 def _sweep(files: SecretFiles) -> None:
+    age = time.time() - files.directory.stat().st_mtime
     try:
         engine = json.loads((files.directory / "engine.json").read_text())
     except FileNotFoundError:
         # No value is in it yet. It may be in the making.
-        if time.time() - files.directory.stat().st_mtime > _MINUTE:
-            shutil.rmtree(files.directory, ignore_errors=True)
-        return
-    environment = {name: value for name, value in without_choice().items() if name not in PRIVATE}
-    if not _runs(files, Client({**environment, **engine})):
+        gone = age > _MINUTE
+    else:
+        environment = {name: value for name, value in without_choice().items() if name not in PRIVATE}
+        gone = not _runs(files, Client({**environment, **engine}), starting=age < _MINUTE)
+    if gone:
         shutil.rmtree(files.directory, ignore_errors=True)
 
 
@@ -161,8 +162,11 @@ def _watch(files: SecretFiles, client: Client, lock: int) -> None:
     )  # fmt: skip
 
 
-def _runs(files: SecretFiles, client: Client) -> bool:
-    return bool(client.call("ps", "--quiet", "--filter", f"label={files.label}").strip())
+def _runs(files: SecretFiles, client: Client, *, starting: bool = False) -> bool:
+    """Whether the container runs, or with `starting`, may be about to: its program can run before the engine says so."""
+    states = ["running", "paused", "restarting", *(["created"] if starting else [])]
+    filters = [f"--filter=status={state}" for state in states]
+    return bool(client.call("ps", "--quiet", f"--filter=label={files.label}", *filters).strip())
 
 
 def _bases() -> list[Path]:

@@ -130,7 +130,7 @@ def test_what_fails_before_there_is_a_child_has_docker_s_codes(
 
 @pytest.mark.parametrize(
     ("mask", "number"),
-    [([], signal.SIGTERM), (["--mask"], signal.SIGTERM), (["--mask"], signal.SIGINT), (["--mask"], signal.SIGUSR1)],
+    [([], signal.SIGTERM), (["--mask"], signal.SIGINT), (["--mask"], signal.SIGUSR1)],
 )
 def test_signals_reach_the_child_and_its_status_is_ours(mask: list[str], number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
