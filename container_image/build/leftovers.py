@@ -22,12 +22,11 @@ from container_image.build.history import forget
 from container_image.errors import EngineError
 from container_image.state import state_directory
 
-CHOOSES = (
+# What chooses an engine and a builder. The image and the record of a killed run are where it ran.
+_CHOOSES = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_API_VERSION",
     "BUILDX_CONFIG", "BUILDX_BUILDER",
 )  # fmt: skip
-"""Variables that choose an engine and a builder: what a killed run left is where it ran."""
-
 _PATIENCE = 10.0
 SETTLE = 0.5
 """Seconds in which the engine writes the record of a build that was cancelled: removed before that, it breaks the list."""
@@ -80,7 +79,7 @@ def journal(
 ) -> Iterator[Journal]:
     """Writes down what the run of that name will leave, and removes it in the end, with what killed runs left."""
     _sweep()
-    engine = {key: client.environment[key] for key in CHOOSES if key in client.environment}
+    engine = {key: client.environment[key] for key in _CHOOSES if key in client.environment}
     leftovers = Leftovers(image, dockerfile, tuple(map(str, directories)), engine, client.context)
     path = state_directory("runs") / f"{name}.json"
     with path.open("x+", encoding="utf-8") as file:
@@ -111,8 +110,8 @@ def _sweep() -> None:
 
 
 def without_choice() -> dict[str, str]:
-    """This process's variables, but those."""
-    return {key: value for key, value in os.environ.items() if key not in CHOOSES}
+    """This process's variables, but for those that choose an engine or a builder."""
+    return {key: value for key, value in os.environ.items() if key not in _CHOOSES}
 
 
 def _outlive(group: int) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import shutil
@@ -21,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from container_image.build.client import Client
-from container_image.build.leftovers import CHOOSES, without_choice
-from container_image.errors import ContainerImageError, EngineError
+from container_image.build.leftovers import without_choice
+from container_image.errors import ContainerImageError, EngineError, OutputError
 from container_image.oci.endpoint import engine_host
 from container_image.secrets import SecretValue
 from container_image.state import PRIVATE
@@ -84,16 +83,18 @@ def secret_files(values: Mapping[str, SecretValue], client: Client) -> Iterator[
         raise EngineError(
             "--secret-files: there is no tmpfs here that this user can write to, in XDG_RUNTIME_DIR or /dev/shm; leave the option out"
         )
+    # Whatever context is the current one when the container ends.
+    there = Client({**_less_context(client.environment), "DOCKER_HOST": host})
     files = SecretFiles(base / f"{_PREFIX}{secrets.token_hex(16)}")
     files.directory.mkdir(mode=0o700)
     lock = os.open(files.directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            _write(files.directory, values, client)
+            _write(files.directory, values, host)
             yield files
         finally:
-            _leave(files, client, lock)
+            _leave(files, there, lock)
     finally:
         os.close(lock)
 
@@ -115,29 +116,38 @@ def sweep() -> None:
 def _sweep(files: SecretFiles) -> None:
     age = time.time() - files.directory.stat().st_mtime
     try:
-        engine = json.loads((files.directory / "engine.json").read_text())
+        host = (files.directory / "engine").read_text()
     except FileNotFoundError:
         # No value is in it yet. It may be in the making.
         gone = age > _MINUTE
     else:
         environment = {name: value for name, value in without_choice().items() if name not in PRIVATE}
-        gone = not _runs(files, Client({**environment, **engine}), starting=age < _MINUTE)
+        gone = not _runs(files, Client({**environment, "DOCKER_HOST": host}), starting=age < _MINUTE)
     if gone:
         shutil.rmtree(files.directory, ignore_errors=True)
 
 
-def _write(directory: Path, values: Mapping[str, SecretValue], client: Client) -> None:
-    chosen = {name: value for name, value in client.environment.items() if name in CHOOSES}
-    (directory / "engine.json").write_text(json.dumps(chosen))
-    inner = directory / "files"
-    inner.mkdir()
-    for name, value in values.items():
-        descriptor = os.open(inner / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(value.reveal())
-            os.fchmod(descriptor, 0o444)
-    # Whatever this process's umask is.
-    inner.chmod(0o755)
+def _write(directory: Path, values: Mapping[str, SecretValue], host: str) -> None:
+    try:
+        inner = directory / "files"
+        inner.mkdir()
+        # Before any value, so that a directory without it holds none.
+        (directory / "engine").write_text(host)
+        for name, value in values.items():
+            descriptor = os.open(inner / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(value.reveal())
+                os.fchmod(descriptor, 0o444)
+        # Whatever this process's umask is.
+        inner.chmod(0o755)
+    except OSError as error:
+        raise OutputError(
+            f"--secret-files: {directory.parent} can't take the files: {error.strerror}; make room there, or leave the option out"
+        ) from None
+
+
+def _less_context(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name != "DOCKER_CONTEXT"}
 
 
 def _leave(files: SecretFiles, client: Client, lock: int) -> None:

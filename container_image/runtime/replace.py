@@ -50,7 +50,8 @@ def replace(name: str, *, store: SecretStore | None = None) -> str:
     It has the image, options, command and environment that the old one was started with, and the values of now. The
     image is the old one's also where its tag has moved, unless `--pull=always` asks for the newest. The old one is
     stopped when the new one is made, and is back, running, where that does not start. One that the engine removes when
-    it stops (`--rm`) can't come back, so it is stopped only when the new one runs.
+    it stops (`--rm`) can't come back, so it is stopped only when the new one runs. What is in volumes without a name stays
+    with the old one.
 
     Raises:
         InvalidInputError: there is no such container, or `run` did not start it.

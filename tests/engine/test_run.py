@@ -87,13 +87,18 @@ def argument_lists() -> str:
     return found
 
 
-def test_exposed_secrets_are_read_with_getenv(base_image: str, token: str, secrets: SecretStore) -> None:
+def test_exposed_secrets_are_read_with_getenv(
+    base_image: str, token: str, secrets: SecretStore, tmp_path: Path
+) -> None:
     value = "two\nlines, 'quotes' and ünïcode =\n"
     secrets.secrets.set("TEXT", value, "staging")
     names = ["TOKEN", "TEXT", "DEEP", "CONTAINER_IMAGE_ENVIRONMENT", "CONTAINER_IMAGE_REFERENCE"]
     script = f"import os, json; print(json.dumps([os.getenv(name) for name in {names}]))"
+    # A file of variables does not take their place.
+    (tmp_path / "variables").write_text("TOKEN=other\nCONTAINER_IMAGE_ENVIRONMENT=other\nPYTHONUTF8=1\n")
+    options = ["--env=staging", "--rm", "--env-file", str(tmp_path / "variables")]
     done = subprocess.run(
-        [PROGRAM, "run", base_image, "--env=staging", "--rm", "-e", "PYTHONUTF8=1", "--", "python3", "-c", script],
+        [PROGRAM, "run", base_image, *options, "--", "python3", "-c", script],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout) == [token, value, None, "staging", base_image]
