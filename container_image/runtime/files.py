@@ -41,7 +41,7 @@ shift 2
     while :; do
         container=$("$@" ps --quiet --no-trunc --filter "label=$label") && [ -z "$container" ] && break
         "$@" wait $container
-        sleep 1
+        sleep 3
     done
     rm -rf -- "$directory"
 } >/dev/null 2>&1 &

@@ -29,7 +29,13 @@ _MAX_VARIABLE = 128 * 1024
 _LOADER = ("LD_", "DYLD_")
 _PLATFORM = "CONTAINER_IMAGE_"
 # The docker command obeys these itself: one of them could send the others to another engine.
-_DOCKERS = ("DOCKER_", "GODEBUG", "HOME", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+_DOCKERS = frozenset({
+    "DOCKER_API_VERSION", "DOCKER_AUTH_CONFIG", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT",
+    "DOCKER_CUSTOM_HEADERS", "DOCKER_DEFAULT_PLATFORM", "DOCKER_HOST", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "GODEBUG", "HOME",
+    "SSH_AUTH_SOCK", "SSL_CERT_DIR", "SSL_CERT_FILE",
+})  # fmt: skip
+_DOCKERS_TOO = ("DOCKER_CLI_", "DOCKER_CONTENT_TRUST")
+_PROXIES = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def _refused(name: str, value: bytes, *, docker: bool) -> str | None:
         return "a secret can't take the place of PATH, LD_* or DYLD_*, which decide what is run"
     if name.startswith(_PLATFORM):
         return f"variables that begin with {_PLATFORM} are not for secrets"
-    if docker and name.upper().startswith(_DOCKERS):
+    if docker and (name in _DOCKERS or name.startswith(_DOCKERS_TOO) or name.upper() in _PROXIES):
         return "the docker command would obey a variable of this name itself"
     if b"\0" in value:
         return "it has a NUL byte, which no environment variable can have"

@@ -96,6 +96,12 @@ def test_the_largest_value_that_can_be_a_variable_is_one(
     assert capfd.readouterr().out == "131069\n"
 
 
+def test_an_import_of_everything_leaves_python_s_own_exec() -> None:
+    names: dict[str, object] = {}
+    exec("from container_image import *", names)
+    assert (names["run"], names.get("exec")) == (container_image.run, None)
+
+
 def test_the_exit_status_is_the_childs() -> None:
     assert container_image.exec(["sh", "-c", "exit 3"], env="staging") == 3
     assert container_image.exec(["sh", "-c", "kill -KILL $$"], env="staging", mask=True) == 137
