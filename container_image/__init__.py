@@ -30,6 +30,7 @@ from container_image.errors import (
     ImageNotFoundError,
     ImageReadError,
     InvalidInputError,
+    NotStartedError,
     OutputError,
     PreflightError,
     SecretLeakError,
@@ -45,8 +46,11 @@ from container_image.image import BuiltImage, ContainerImage
 from container_image.secrets import Secret, SecretValue
 
 if TYPE_CHECKING:
+    from container_image.runtime import exec as exec  # noqa: A004
+    from container_image.runtime import run
     from container_image.store import SecretStore
 
+# `exec` is left out: an import of * would put it in the place of Python's own.
 __all__ = [
     "DEFAULT_DOCKERIGNORE_PATTERNS",
     "AcceptedUnread",
@@ -70,6 +74,7 @@ __all__ = [
     "ImageNotFoundError",
     "ImageReadError",
     "InvalidInputError",
+    "NotStartedError",
     "OutputError",
     "PreflightError",
     "Secret",
@@ -86,6 +91,7 @@ __all__ = [
     "UnknownSecretError",
     "Verdict",
     "audit",
+    "run",
 ]
 
 
@@ -95,4 +101,8 @@ def __getattr__(name: str) -> object:
         from container_image.store import SecretStore
 
         return SecretStore
+    if name in ("run", "exec"):
+        from container_image import runtime
+
+        return getattr(runtime, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@
     │   ├── StoreKeyError                its key is missing, or another one's
     │   └── StoreTamperedError           a row of it was changed, moved, dropped or put back
     ├── EngineError                      no engine, one that is too old, or one that refused
+    ├── NotStartedError                  a program can't be started; carries the exit status for that, 126 or 127
     ├── BuildError                       a build step failed; carries the step and its (redacted) last output
     ├── ImageNotFoundError               the reference is well formed, and nothing is there
     ├── ImageReadError                   an image's bytes are truncated, malformed or unreadable
@@ -24,7 +25,7 @@
 
 No message, attribute or cause of these holds a secret's value. Every message names the offending thing and the next
 step. The command line turns each into one line on stderr and an exit code (SecretLeakError 1, AuditIncompleteError 3,
-every other one 2).
+every other one 2; of `run` and `exec`, whose status is the child's, 125).
 """
 
 from __future__ import annotations
@@ -102,6 +103,14 @@ class StoreTamperedError(StoreError):
 
 class EngineError(ContainerImageError):
     """No Docker Engine answers, it is too old, or it refused a request."""
+
+
+class NotStartedError(ContainerImageError):
+    """A program that can't be started. `status` is what shells and Docker exit with: 127 if it isn't there, else 126."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class BuildError(ContainerImageError):

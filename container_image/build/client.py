@@ -26,7 +26,7 @@ class Client:
     `descriptors` are open files that the command inherits, for what `environment` names as `/proc/self/fd/N`.
     """
 
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     context: str | None = None
     descriptors: tuple[int, ...] = ()
 
@@ -41,8 +41,11 @@ class Client:
             raise EngineError("there is no `docker` command; install Docker with buildx")
         return [*map(str, DockerClient(context=self.context).client_config.docker_cmd), *arguments]
 
-    def call(self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT, stdin: bytes = b"") -> str:
-        """What `docker ARGUMENTS…` prints on stdout, given `stdin`.
+    def call(
+        self, *arguments: str, check: bool = True, timeout: float | None = _TIMEOUT, stdin: bytes = b"",
+        directory: str | None = None,
+    ) -> str:  # fmt: skip
+        """What `docker ARGUMENTS…` prints on stdout, given `stdin`, in a directory if one is named.
 
         Raises:
             EngineError: there is no such command, it failed (unless not `check`), or it took too long.
@@ -52,6 +55,7 @@ class Client:
             done = subprocess.run(
                 self.command(*arguments), capture_output=True, env=dict(self.environment), timeout=timeout,
                 check=False, pass_fds=self.descriptors, input=stdin, start_new_session=True,
+                cwd=directory,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise EngineError(f"`{name}` did not answer within {timeout} s; is the engine well?") from None
@@ -97,5 +101,6 @@ def require(what: str, found: str, least: tuple[int, int]) -> None:
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
+    # Behind the reason there may be a hint: "Run 'docker create --help' for more information".
+    lines = [line for line in text.strip().splitlines() if line and not line.startswith("Run '")]
     return lines[-1] if lines else "no message"

@@ -105,11 +105,12 @@ def _sweep() -> None:
             if leftovers.process is not None:
                 # What is being built can't be removed; a record that is, while its build goes on, breaks the engine's list.
                 _outlive(leftovers.process)
-            _remove(leftovers, Client({**_without_choice(), **leftovers.engine}, leftovers.context))
+            _remove(leftovers, Client({**without_choice(), **leftovers.engine}, leftovers.context))
             path.unlink(missing_ok=True)
 
 
-def _without_choice() -> dict[str, str]:
+def without_choice() -> dict[str, str]:
+    """This process's variables, but for those that choose an engine or a builder."""
     return {key: value for key, value in os.environ.items() if key not in _CHOOSES}
 
 

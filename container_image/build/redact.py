@@ -10,7 +10,8 @@ from container_image.secrets import SecretValue, inner_values
 
 _MIN_LITERAL = 4
 _MIN_LINE = 8
-_HEAD = 4
+HEAD = 4
+"""Bytes from which on something held back is more likely a value than not."""
 
 
 class Redactor:
@@ -29,7 +30,7 @@ class Redactor:
                     self._names.setdefault(data, value.name)
         self._by_head: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for pattern in sorted(self._names, key=len, reverse=True):
-            self._by_head[pattern[:_HEAD]].append(pattern)
+            self._by_head[pattern[:HEAD]].append(pattern)
         self._rest: dict[Hashable, bytes] = {}
 
     def feed(self, stream: Hashable, data: bytes) -> bytes:
@@ -38,6 +39,10 @@ class Redactor:
         if rest:
             self._rest[stream] = rest
         return shown
+
+    def held(self, stream: Hashable) -> bytes:
+        """The end of a stream that is not shown yet."""
+        return self._rest.get(stream, b"")
 
     def flush(self, stream: Hashable) -> bytes:
         """What is left of a stream that is over."""
@@ -55,9 +60,9 @@ class Redactor:
         shown: list[bytes] = []
         start = at = 0
         # Fewer bytes than a head may be the beginning of one.
-        stop = len(buffer) - _HEAD + 1
+        stop = len(buffer) - HEAD + 1
         while at < stop:
-            candidates = self._by_head.get(buffer[at : at + _HEAD])
+            candidates = self._by_head.get(buffer[at : at + HEAD])
             for pattern in candidates or ():
                 if buffer.startswith(pattern, at):
                     self.seen.add(self._names[pattern])

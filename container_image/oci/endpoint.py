@@ -17,6 +17,7 @@ import requests
 from container_image.errors import EngineError
 
 _TIMEOUT = 600
+_DEFAULT = "unix:///var/run/docker.sock"
 
 
 def connect(context: str | None = None) -> docker.DockerClient:
@@ -42,6 +43,15 @@ def connect(context: str | None = None) -> docker.DockerClient:
             f"no Docker Engine answers at {host}; start it, or set DOCKER_HOST or `docker context use`"
         ) from None
     return client
+
+
+def engine_host(context: str | None = None) -> str:
+    """The address that `docker --context CONTEXT` uses, as `unix:///var/run/docker.sock`.
+
+    Raises:
+        EngineError: there is no such context.
+    """
+    return str(_options(context).get("base_url") or os.environ.get("DOCKER_HOST") or _DEFAULT)
 
 
 def _options(context: str | None) -> dict[str, Any]:

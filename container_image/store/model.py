@@ -9,7 +9,7 @@ from typing import Literal
 
 from container_image.secrets import SecretValue
 
-Use = Literal["build", "run", "audit", "scope"]
+Use = Literal["build", "run", "exec", "audit", "scope"]
 """What values went into. A scope is that of steps which stay in the build cache when the value changes, by a name of its own."""
 
 
@@ -55,7 +55,7 @@ class EnvironmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """Who did what, when: `actor` is USER@HOST. Of a use, `image` is the image's reference."""
+    """Who did what, when: `actor` is USER@HOST. Of a use, `image` is the image's reference; of an exec, the program."""
 
     time: datetime
     actor: str

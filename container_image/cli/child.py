@@ -1,0 +1,34 @@
+"""What `run` and `exec` have in common: stdout and the exit status are their child's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from container_image.cli.secrets import Command
+from container_image.cli.streams import say
+
+FAILURE = 125
+"""Exit code of what fails before there is a child, a wrong option included, as Docker's."""
+
+
+class ChildCommand(click.Command):
+    """A command whose exit code is its child's; `failure` is that of its own errors."""
+
+    failure = FAILURE
+
+
+def only_option(function: Command) -> Command:
+    """`--only`, repeatable."""
+    return click.option(
+        "--only", multiple=True, metavar="NAME", help="Only this secret, also one that is not exposed by default."
+    )(function)
+
+
+def say_if_none(environment: str, values: Mapping[str, object]) -> None:
+    """A child without any secret is rarely what was meant."""
+    if not values:
+        say(
+            f"the environment {environment!r} exposes no secret, so none is given; --only NAME gives one that is not exposed"
+        )

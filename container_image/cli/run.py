@@ -1,0 +1,133 @@
+"""`container-image run` and `ps`: containers with an environment's secrets, and which of them hold old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from container_image.cli.child import ChildCommand, only_option, say_if_none
+from container_image.cli.secrets import debug_option, env_option, json_option
+from container_image.cli.signals import forwarding
+from container_image.cli.tables import show_json, show_table
+from container_image.errors import InvalidInputError
+from container_image.runtime import Wanted, containers, prepare, replace, start, start_in_place
+from container_image.runtime.listing import HeldSecret
+from container_image.runtime.options import Line, Option, parse
+
+OWN_VALUES = ("env", "only", "replace")
+OWN_FLAGS = ("secret-files", "debug", "help")
+
+
+class RunCommand(ChildCommand):
+    """Its line is docker's: click reads this command's own options, and the rest is `docker run`'s."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        line, image, command = split(args)
+        own = [str(option) for option in line.own if option.name in OWN_VALUES]
+        own += [f"--{option.name}" for option in line.own if option.name in OWN_FLAGS and option.value == "true"]
+        rest = super().parse_args(ctx, own)
+        ctx.params |= {"docker": line.docker, "image": image, "command": command}
+        return rest
+
+
+def split(arguments: Sequence[str]) -> tuple[Line, str | None, tuple[str, ...]]:
+    """The options, the image and the container's command of a line.
+
+    Options stand before IMAGE, as docker has them, or all of them directly behind it. `--` ends them.
+
+    Raises:
+        InvalidInputError: an option that is not known, or a word that may be an option or the command's.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        line = parse(arguments[1:], OWN_VALUES, OWN_FLAGS)
+        return line, arguments[0], _behind(line.rest)
+    line = parse(arguments, OWN_VALUES, OWN_FLAGS)
+    words = _behind(line.rest)
+    image, rest = (words[0] if words else None), words[1:]
+    if rest and rest[0].startswith("-") and rest[0] not in ("-", "--"):
+        raise InvalidInputError(
+            f"{rest[0].partition('=')[0]}, behind IMAGE: is it an option, or the command's? Options go before IMAGE; what is the command's, behind --"
+        )
+    return line, image, _behind(rest)
+
+
+def _behind(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[1:] if words[:1] == ("--",) else words
+
+
+@click.command(
+    cls=RunCommand,
+    options_metavar="[OPTIONS] IMAGE [OPTIONS] [--] [COMMAND]...",
+    context_settings={"help_option_names": ["--help"]},
+    epilog="Every option of `docker run` is taken too, before IMAGE or all of them directly behind it; `-e` has its letter only.",
+)
+@env_option
+@only_option
+@click.option(
+    "--secret-files",
+    is_flag=True,
+    help="Give the secrets as files in /run/secrets, of which `docker inspect` shows none.",
+)
+@click.option(
+    "--replace", "replaced", metavar="NAME",
+    help="Start the container NAME anew, as it was started, with the values of now.",
+)  # fmt: skip
+@debug_option
+def run(
+    environment: str | None,
+    only: tuple[str, ...],
+    secret_files: bool,
+    replaced: str | None,
+    docker: tuple[Option, ...],
+    image: str | None,
+    command: tuple[str, ...],
+) -> int:
+    """Run a container of IMAGE with the secrets of an environment as its variables.
+
+    The exit status is docker's: the container's own, or 127 if its command is not there, 126 if that can't be started, 125
+    if there is another error.
+    """
+    if replaced is not None:
+        if environment is not None or only or secret_files or docker or image:
+            raise InvalidInputError(
+                "--replace takes everything else from the container; to change it, stop that, and start a new one"
+            )
+        click.echo(replace(replaced))
+        return 0
+    prepared = prepare(Wanted(image or "", command, docker, environment, only, secret_files))
+    say_if_none(prepared.given.environment, prepared.given.values)
+    if not secret_files:
+        start_in_place(prepared)
+    return start(prepared, forwarding())
+
+
+@click.command()
+@click.option("-a", "--all", "stopped", is_flag=True, help="Also those that are stopped.")
+@json_option
+@debug_option
+def ps(stopped: bool, as_json: bool) -> None:
+    """List the containers that `run` started, and which hold a secret that was set or unset since."""
+    listed = containers(stopped=stopped)
+    if as_json:
+        show_json("containers", [
+            {"id": item.id, "name": item.name, "image": item.image, "environment": item.environment,
+             "status": item.status, "stale": item.stale,
+             "secrets": [
+                 {"name": secret.name, "version": secret.version, "current": secret.current, "state": secret.state}
+                 for secret in item.secrets
+             ]}
+            for item in listed
+        ])  # fmt: skip
+        return
+    rows = [
+        (item.name, item.image, item.environment, item.status, ", ".join(filter(None, map(_told, item.secrets))))
+        for item in listed
+    ]
+    show_table(("Name", "Image", "Env", "Status", "Old Secrets"), rows)
+
+
+def _told(secret: HeldSecret) -> str:
+    if secret.state == "old":
+        return f"{secret.name} (version {secret.version}, now {secret.current})"
+    return "" if secret.state == "current" else f"{secret.name} ({secret.state})"
