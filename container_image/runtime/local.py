@@ -55,6 +55,6 @@ def prepare(
     if isinstance(command, str) or not command:
         raise InvalidInputError('the command is a list of words, as ["python", "app.py"]')
     given = reveal(environment, only, store)
-    environment = {**inherited(), **variables(given, docker=False), ENVIRONMENT: given.environment}
+    whole = {**inherited(), **variables(given, docker=False), ENVIRONMENT: given.environment}
     note("exec", command[0], given, store)
-    return LocalProcess(tuple(command), given, environment)
+    return LocalProcess(tuple(command), given, whole)
