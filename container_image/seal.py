@@ -12,9 +12,6 @@ import json
 import os
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 _KEY_LENGTH = 32
 _NONCE_LENGTH = 12
 _LENGTH_BYTES = 4
@@ -39,6 +36,9 @@ def new_key() -> bytes:
 
 def seal(key: bytes, data: bytes, *bound: str | int) -> bytes:
     """The nonce and the ciphertext."""
+    # Here, and below, so that whoever seals nothing does not wait for the library.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     nonce = os.urandom(_NONCE_LENGTH)
     return nonce + AESGCM(key).encrypt(nonce, data, _associated(bound))
 
@@ -49,6 +49,9 @@ def unseal(key: bytes, sealed: bytes, *bound: str | int) -> bytes:
     Raises:
         NotSealedHereError: with another key, for another place, or changed since.
     """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _associated(bound))
     except (InvalidTag, ValueError):
