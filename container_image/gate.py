@@ -107,7 +107,7 @@ def _audit(
     source: Source, run: Run, values: Mapping[str, SecretValue], policy: AuditPolicy, on_event: OnEvent | None
 ) -> AuditReport:
     request = run.request
-    lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
+    lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target, request.own_lines)
     with source as opened:
         return audit_source(opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs requirements in an image's build, so that no secret in them stays. Written by container-image.
 
-It stands here as it ran, with names for secrets. Each `${NAME}` is replaced in files on a tmpfs, which are in no layer;
+It is shown as it ran, with names for secrets. Each `${NAME}` is replaced in files on a tmpfs, which are in no layer;
 pip or uv installs from those, without a cache. What they note of a URL with a secret in it then has the name again: a
 package's direct_url.json (PEP 610), and the clone of an editable requirement. It runs on Python 3.8 and later.
 """

@@ -1,7 +1,7 @@
 """Writes the step that installs requirements: one RUN at the end of a Dockerfile, with a secret mount for each name.
 
-The step is a script (a heredoc that begins with `#!`), so that it is the same whatever the
-image's SHELL is. It holds names and no value: so do the history, the provenance and the cache's keys.
+The step is a script: a heredoc that begins with `#!`, which every shell starts alike. It holds names and no value, and so
+do the cache's keys and the provenance, where its text is; the history has no more than its name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from container_image.requirements.template import Requirements
 Installer = Literal["pip", "uv"]
 """What installs."""
 
-_END = "REQUIREMENTS"
+# In the history, the step is `RUN /dev/pipes/` and this.
+_END = "container-image-requirements"
 
 
 def with_step(dockerfile: str, requirements: Requirements, installer: Installer) -> str:

@@ -177,7 +177,7 @@ def _components(told: str, line: str) -> Iterator[tuple[int, int]]:
         userinfo, at, host = url["authority"].rpartition("@")
         if at:
             if userinfo.partition(":")[2] and "${" not in userinfo.replace("$${", ""):
-                problem = f"{told}: the URL at {host or 'no host'} has a password written in it, which ships in the history; set it as a secret and write ${{NAME}}"
+                problem = f"{told}: the URL at {host or 'no host'} has a password written in it, which the image's provenance would tell; set it as a secret and write ${{NAME}}"
                 raise PreflightError([problem], would_ship=True)
             yield url.start("authority"), url.start("authority") + len(userinfo)
         for pair in re.finditer(r"(?:^|&)[^=&]*=([^&]*)", url["query"] or ""):
