@@ -230,7 +230,9 @@ class ContainerImage(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         """Whether the fields are the same, as fal has it: not where the Dockerfile was written."""
-        return isinstance(other, type(self)) and self.__dict__ == other.__dict__
+        if not isinstance(other, type(self)):
+            return False
+        return self.__dict__ == other.__dict__ and self._environment == other._environment
 
     def __repr_args__(self) -> Any:
         """Build arguments and labels by name only: theirs are values too."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import secrets
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import pytest
 from container_image import AuditPolicy, BuildError, BuildEvent, ContainerImage, SecretStore, Verdict
 from container_image.gate import build_through
 from tests.engine.conftest import exists, lines
+from tests.gallery import free_port, served
 from tests.services.conftest import Service
 
 WHEEL = "files/acme_greeting-1.0.0-py3-none-any.whl"
@@ -149,3 +152,28 @@ def test_the_provenance_has_the_step_with_names_and_no_file_is_copied(
     assert private_index.token.encode() not in base64.b64decode(source)
     assert private_index.token.encode() not in saved
     assert run(tag, "find", "/", "-xdev", "-name", "*limits.txt") == ""
+
+
+def test_the_example_is_clean_in_both_environments(base_image: str, tmp_path: Path) -> None:
+    tokens = {"development": secrets.token_hex(20), "staging": secrets.token_hex(20)}
+    store = SecretStore.open()
+    for environment, token in tokens.items():
+        store.environments.create(environment)
+        store.secrets.set("PIP_TOKEN", token, environment_name=environment)
+    host = f"127.0.0.1:{free_port()}"
+    own = {"INDEX_URL": f"http://{host}", "BASE_IMAGE": base_image}
+    tags = [f"greeting:{environment}" for environment in tokens]
+    try:
+        with served("INDEX", host, " ".join(tokens.values()), tmp_path / "example"):
+            command = [sys.executable, "examples/requirements.py"]
+            done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, check=False, text=True)
+            requests = (tmp_path / "example-INDEX" / "log").read_text()
+        assert done.stderr == ""
+        assert done.stdout.splitlines() == ["greeting:development clean", "greeting:staging clean"]
+        # Each was built with its own.
+        assert all(f"acme_farewell-2.0.0-py3-none-any.whl?token={token}" in requests for token in tokens.values())
+        assert [run(tag, "python3", "-c", "import acme_farewell as a; print(a.part(1))") for tag in tags] == [
+            "see you, 1"
+        ] * 2
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", *tags], capture_output=True, check=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import copy
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -103,7 +105,9 @@ def test_a_name_is_a_declared_secret_or_else_one_of_the_store() -> None:
 
     assert value(declare(INDEX)) == b"of-main-of-main"
     staging = ContainerImage.from_requirements([INDEX], environment="staging")
-    assert value(staging) == value(staging.model_copy()) == b"of-staging-of-staging"
+    assert value(staging) == value(copy.deepcopy(staging)) == b"of-staging-of-staging"
+    assert value(pickle.loads(pickle.dumps(staging))) == b"of-staging-of-staging"
+    assert staging == copy.copy(staging) != ContainerImage.from_requirements([INDEX])
     assert value(declare(INDEX, secrets={"TOKEN": VALUE})) == VALUE.encode()
     given = {"TOKEN": Secret.from_value("given-for-this-build")}
     assert value(declare(INDEX, secrets={"TOKEN": VALUE}), secrets=given) == b"given-for-this-build"
@@ -322,6 +326,7 @@ def test_of_two_values_the_longer_is_named_first() -> None:
 def test_the_script_runs_on_its_own_and_needs_no_package_of_ours() -> None:
     text = declare("acme").request().dockerfile
     script = text[text.index("#!") : text.rindex("sys.exit")]
+    ast.parse(script, feature_version=(3, 8))
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"{script}\nprint(fill('${{A:url}}', {{'A': 'a@b'}}))"],
         capture_output=True,

@@ -1,6 +1,7 @@
 """A private Python index (PEP 503) that serves some packages to whoever has the token, and refuses everyone else.
 
-The token is the password of basic auth, with any user name, or `?token=` in the query.
+The token is the password of basic auth, with any user name, or `?token=` in the query. There may be several, with
+blanks between them.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Index(BaseHTTPRequestHandler):
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         passwords = [base64.b64decode(given).partition(b":")[2]] if scheme == "Basic" else []
         passwords += [token.encode() for token in parse_qs(query).get("token", [])]
-        return any(hmac.compare_digest(password, os.environ["INDEX_TOKEN"].encode()) for password in passwords)
+        tokens = os.environ["INDEX_TOKEN"].encode().split()
+        return any(hmac.compare_digest(password, token) for password in passwords for token in tokens)
 
     def answer(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)
