@@ -136,7 +136,7 @@ def _audit(
     on_event: OnEvent | None,
 ) -> AuditReport:
     request = run.request
-    lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target)
+    lines = SourceMap(request.dockerfile, request.file, request.line_offset, request.target, request.own_lines)
     with source as opened:
         return audit_source(
             opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context, unknown=unknown

@@ -29,8 +29,9 @@ from container_image.build import BuildEvent, BuildRequest, check_build, parse_c
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
-from container_image.errors import DockerfileNotFoundError, InvalidInputError
+from container_image.errors import DockerfileError, DockerfileNotFoundError, InvalidInputError
 from container_image.gate import BuiltImage, build_through
+from container_image.requirements import Installer, Requirements, check_values, read_requirements, with_step
 from container_image.secrets import Secret, SecretValue, as_secret
 from container_image.stored import Environments
 
@@ -66,6 +67,11 @@ class ContainerImage(BaseModel):
     `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`. `builder` and
     `use_isolate` have no effect on a local build: they are kept for fal, and the buildx builder is `build(builder=…)`.
 
+    `requirements` are lines as in pip's requirements files, installed in a last step by the `installer`, `pip` or `uv`,
+    whichever the image has. `${NAME}` in them is the secret NAME, of `secrets` or else of the store; it is put in within
+    that step alone, percent-encoded in a URL's userinfo or query. `$${` is a literal `${`. `-r FILE` and `-c FILE` are
+    read here, relative to the context.
+
     Fields are taken by position too, in fal's order. A refused declaration or assignment raises pydantic's
     ValidationError, a ValueError, which never holds a value that was given.
     """
@@ -94,11 +100,14 @@ class ContainerImage(BaseModel):
     build_contexts: dict[str, str] = Field(default_factory=dict)
     cache_from: list[str] = Field(default_factory=list)
     cache_to: list[str] = Field(default_factory=list)
+    requirements: list[str] = Field(default_factory=list)
+    installer: Installer = "pip"
 
     _dockerignore: list[str] = PrivateAttr(default_factory=list)
     _patterns: list[str] = PrivateAttr(default_factory=list)
     _file: str = PrivateAttr(default="Dockerfile")
     _line_offset: int = PrivateAttr(default=0)
+    _environment: str | None = PrivateAttr(default=None)
 
     def __init__(self, dockerfile_str: str = "", *others: Any, **fields: Any) -> None:
         names = islice(type(self).model_fields, 1, 1 + len(others))
@@ -126,6 +135,35 @@ class ContainerImage(BaseModel):
             raise DockerfileNotFoundError(f"{path}: there is no such Dockerfile; name one that exists") from None
         image = cls(dockerfile_str=text, **kwargs)
         image._file, image._line_offset = _relative(str(path)), 0
+        return image
+
+    @classmethod
+    def from_requirements(
+        cls,
+        requirements: Sequence[str],
+        *,
+        python: str = "3.12",
+        base: str | None = None,
+        environment: str | None = None,
+        installer: Installer = "pip",
+        **kwargs: Any,
+    ) -> Self:
+        """An image of Python with these requirements.
+
+        `base` has Python and pip, or uv; without one it is Docker's `python:{python}-slim`, or `python:{python}`, which
+        has git, where a requirement is cloned. `environment` is the store's that secrets are taken from, the build's when
+        None.
+
+        >>> image = ContainerImage.from_requirements(["--index-url https://ci:${PIP_TOKEN}@index.example/simple", "acme"])
+        >>> image.dockerfile_str
+        'FROM python:3.12-slim'
+        """
+        cloned = any("git+" in line for line in requirements)
+        base = base or (f"python:{python}" if cloned else f"python:{python}-slim")
+        # A string is refused below, as any other field's.
+        given = requirements if isinstance(requirements, str) else list(requirements)
+        image = cls(f"FROM {base}", requirements=given, installer=installer, **kwargs)
+        image._environment = environment
         return image
 
     @model_validator(mode="wrap")
@@ -193,7 +231,9 @@ class ContainerImage(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         """Whether the fields are the same, as fal has it: not where the Dockerfile was written."""
-        return isinstance(other, type(self)) and self.__dict__ == other.__dict__
+        if not isinstance(other, type(self)):
+            return False
+        return self.__dict__ == other.__dict__ and self._environment == other._environment
 
     def __repr_args__(self) -> Any:
         """Build arguments and labels by name only: theirs are values too."""
@@ -224,17 +264,23 @@ class ContainerImage(BaseModel):
     def to_dict(self, *, resolve: bool = False) -> dict[str, Any]:
         """What fal's builder takes, under its keys: literals as given, references as `"$NAME"`.
 
+        Requirements are a step of the Dockerfile there.
+
         Raises:
             InvalidInputError: a secret from another source, unless `resolve` reads it.
         """
+        requirements = self._requirements()
         image: dict[str, Any] = {
-            "dockerfile_str": self.dockerfile_str,
+            "dockerfile_str": self._dockerfile(requirements),
             "build_args": self.build_args,
             "registries": self.registries,
             "builder": self.builder,
             "compression": self.compression,
             "force_compression": self.force_compression,
-            "secrets": {name: _as_text(name, secret, resolve) for name, secret in self.secrets.items()},
+            "secrets": {
+                name: _as_text(name, secret, resolve)
+                for name, secret in self._wanted(self.secrets, requirements).items()
+            },
             "docker_context_dir": str(self.context_dir),
             "docker_files_list": self.get_copy_add_sources(),
             "docker_ignore": self._dockerignore,
@@ -328,8 +374,10 @@ class ContainerImage(BaseModel):
             raise InvalidInputError("tags is a list of names, not a string; write tags=[…]")
         asked = parse_outputs(outputs, push=push)
         context = Path(self.context_dir).expanduser()
+        requirements = self._requirements()
         request = BuildRequest(
-            dockerfile=self.dockerfile_str,
+            dockerfile=self._dockerfile(requirements),
+            own_lines=_count(self.dockerfile_str) if requirements is not None else None,
             context=context,
             file=self._file,
             line_offset=self._line_offset,
@@ -357,7 +405,39 @@ class ContainerImage(BaseModel):
             secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
             keep_history=keep_history,
         )
-        return request.with_secrets({**self.secrets, **(secrets or {})}, environment, audit_environments)
+        wanted = self._wanted({**self.secrets, **(secrets or {})}, requirements)
+        request = request.with_secrets(wanted, environment, audit_environments)
+        if requirements is not None:
+            check_values(requirements, request.secrets)
+        return request
+
+    def wanted_secrets(self) -> dict[str, str | Secret | SecretValue]:
+        """The declared secrets, and the store's that the requirements name and `secrets` does not have."""
+        return self._wanted(self.secrets, self._requirements())
+
+    def _wanted(
+        self, secrets: Mapping[str, str | Secret | SecretValue], requirements: Requirements | None
+    ) -> dict[str, str | Secret | SecretValue]:
+        names = requirements.names if requirements is not None else ()
+        return {**secrets, **{name: Secret.from_name(name, self._environment) for name in names if name not in secrets}}
+
+    def _requirements(self) -> Requirements | None:
+        if not self.requirements:
+            return None
+        return read_requirements(self.requirements, Path(self.context_dir).expanduser())
+
+    def _dockerfile(self, requirements: Requirements | None) -> str:
+        """The Dockerfile with the step that installs the requirements, if there are any."""
+        if requirements is None:
+            return self.dockerfile_str
+        try:
+            return with_step(self.dockerfile_str, requirements, self.installer)
+        except DockerfileError as error:
+            line = None if error.line is None else error.line + self._line_offset
+            reason = str(error).removeprefix(f"line {error.line}: ")
+            raise DockerfileError(
+                f"{self._file}:{line}: {reason}" if line else f"{self._file}: {reason}", error.line
+            ) from None
 
     def _compression(self) -> dict[str, str]:
         """The exporter's attributes; its own default is gzip, where a base image's layers stay as they are."""
@@ -376,6 +456,11 @@ def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> st
             raise InvalidInputError(f"secret {name!r} comes from {secret.source}; to_dict(resolve=True) reads it")
         secret = as_secret(secret).resolve(name)
     return secret.reveal().decode("utf-8", "surrogateescape")
+
+
+def _count(text: str) -> int:
+    """How many lines a Dockerfile has."""
+    return text.removesuffix("\n").count("\n") + 1
 
 
 def _relative(file: str) -> str:

@@ -53,12 +53,22 @@ if ! present "$BASE" && ! pull "$PUBLIC_BASE" "$BASE"; then
     say "made $BASE"
 fi
 
-if ! present "$TOOLS"; then
+# An image that was made of other files has not the tools that cases of today work with.
+tools=$(dirname "$0")/../tests/tools
+made_of=$(cat "$tools"/* | cksum | tr ' ' -)
+if [ "$(docker image inspect --format '{{index .Config.Labels "container-image.made-of"}}' "$TOOLS" 2>/dev/null)" != "$made_of" ]; then
     debian=$BASE
     if timeout 240 docker pull --quiet "$PUBLIC_DEBIAN" >/dev/null 2>&1; then debian=$PUBLIC_DEBIAN; fi
     say "making $TOOLS from Debian's packages; this takes a minute"
+    python=$(dirname "$0")/../.venv/bin/python
+    [ -x "$python" ] || python=python3
+    # Here, where pip is set up for the package index that can be reached.
+    "$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$workdir/wheels" \
+        --platform "manylinux2014_$(docker info --format '{{.Architecture}}')" uv 2>/dev/null ||
+        die "uv can't be downloaded from the Python package index. Connect to one, or set pip up for another"
     # Nothing ships it, so that compressing it would be time lost.
-    docker buildx build --quiet --network host --build-arg "DEBIAN=$debian" \
-        --output "type=image,name=$TOOLS,compression=uncompressed" "$(dirname "$0")/../tests/tools" >/dev/null
+    docker buildx build --quiet --network host --build-arg "DEBIAN=$debian" --build-context "wheels=$workdir/wheels" \
+        --label "container-image.made-of=$made_of" \
+        --output "type=image,name=$TOOLS,compression=uncompressed" "$tools" >/dev/null
     say "made $TOOLS"
 fi

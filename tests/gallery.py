@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import hashlib
 import json
 import os
 import re
@@ -12,8 +13,10 @@ import shutil
 import socket
 import string
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +34,14 @@ from container_image.errors import AuditFailedError
 from container_image.gate import build_through
 from tests.conftest import BASE, BUSYBOX, TOOLS
 from tests.engine.conftest import exists
+from tests.services.index.serve import wheel
 
 GALLERY = Path(__file__).parent.parent / "dockerfiles"
 CASES = sorted(path.parent.name for path in GALLERY.glob("*/expect.json"))
 IMAGES = {"busybox": BUSYBOX, "base": BASE}
 TOKEN = {"TOKEN": "token"}
+# The services of tests/services, which want the case's secret of that name.
+SERVICES = {"INDEX": "index", "GIT": "git"}
 OPENSSL = {"rsa": "genrsa 2048", "certificate": "req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=acme"}
 _LINE = 16
 
@@ -97,6 +103,11 @@ class Case:
         lines = [line for value in made if "\n" in value for line in value.splitlines()]
         return [*made, *(line for line in lines if len(line) >= _LINE and "-----" not in line), *self.earlier.values()]
 
+    @property
+    def network(self) -> str | None:
+        """Where its steps find the services."""
+        return "host" if self.expected.get("services") else None
+
     def run(self, *command: str | Path) -> None:
         """Runs a command in the context, with every value in its environment."""
         earlier = {f"{name}_EARLIER": value for name, value in self.earlier.items()}
@@ -118,6 +129,8 @@ def opened(name: str, directory: Path) -> Iterator[Case]:
     expected = json.loads((GALLERY / name / "expect.json").read_text())
     tag = f"container-image-test:{secrets.token_hex(8)}"
     values = {"TAG": tag, "PORT": str(free_port()), "TOOLS": TOOLS}
+    services = {name: f"127.0.0.1:{free_port()}" for name in expected.get("services", [])}
+    values |= {**services, "WHEEL_HASH": hashlib.sha256(wheel("acme_greeting", "1.0.0")).hexdigest()}
     # The texts that other values are put into come last.
     for key, kind in sorted(kinds(expected).items(), key=lambda item: "{" in item[1]):
         values[key] = fill(kind, values) if "{" in kind else make(kind)
@@ -127,10 +140,41 @@ def opened(name: str, directory: Path) -> Iterator[Case]:
         (directory / path).parent.mkdir(exist_ok=True)
         (directory / path).write_text(text)
     try:
-        yield case
+        with ExitStack() as stack:
+            for service, host in services.items():
+                stack.enter_context(served(service, host, values[f"{service}_TOKEN"], directory))
+            yield case
     finally:
         for image in (tag, f"{tag}-base"):
             subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
+
+
+@contextmanager
+def served(service: str, host: str, token: str, directory: Path) -> Iterator[None]:
+    """A service on this machine that wants a token, without a container of its own."""
+    address, _, port = host.partition(":")
+    root = directory.with_name(f"{directory.name}-{service}")
+    root.mkdir()
+    own = {"PORT": port, f"{service}_TOKEN": token, "GIT_PROJECT_ROOT": str(root)}
+    program = GALLERY.parent / "tests" / "services" / SERVICES[service] / "serve.py"
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, program], env={**os.environ, **own}, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not listens(address, int(port)):
+            assert process.poll() is None, (root / "log").read_text()
+            assert time.monotonic() < deadline, f"{service} does not answer"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(address: str, port: int) -> bool:
+    """Whether anything does there."""
+    with socket.socket() as client:
+        return client.connect_ex((address, port)) == 0
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -223,6 +267,10 @@ def gate_differences(case: Case) -> list[str]:
 def with_docker(case: Case, *options: str) -> None:
     """Where our preflight would refuse to start, or our rules would keep the leak from happening."""
     (case.context / "Dockerfile").write_text(case.fill((case.context / "Dockerfile").read_text()))
+    if "requirements" in case.expected:
+        # With the step that installs them, as any builder could be given it.
+        text = declared(case).to_dict(resolve=True)["dockerfile_str"]
+        (case.context / "Dockerfile").write_text(text)
     arguments = {"BASE_IMAGE": case.image, **case.texts("build_args")}
     target = case.expected.get("target")
     case.run(
@@ -231,6 +279,7 @@ def with_docker(case: Case, *options: str) -> None:
         *(f"--build-context={name}={value}" for name, value in case.texts("build_contexts").items()),
         *(f"--secret=id={name}" for name in case.secrets),
         *([f"--target={target}"] if target else []),
+        *([f"--network={case.network}", f"--allow=network.{case.network}"] if case.network else []),
         *case.options, *options, ".",
     )  # fmt: skip
     case.hook("finish.sh")
@@ -248,9 +297,9 @@ def audited(case: Case) -> AuditReport:
     return audit(reference(case), case.secrets, source=source)
 
 
-def through_the_gate(case: Case, verdict: str) -> AuditReport:
-    """Built by container-image. A secret that no step mounts is one for the audit alone."""
-    declared = ContainerImage.from_dockerfile(
+def declared(case: Case) -> ContainerImage:
+    """The case's image."""
+    return ContainerImage.from_dockerfile(
         case.context / "Dockerfile",
         context_dir=case.context,
         build_args={"BASE_IMAGE": case.image, **case.texts("build_args")},
@@ -260,8 +309,15 @@ def through_the_gate(case: Case, verdict: str) -> AuditReport:
         },
         build_contexts=case.texts("build_contexts"),
         target=case.expected.get("target"),
+        requirements=[case.fill(line) for line in case.expected.get("requirements", [])],
+        installer=case.expected.get("installer", "pip"),
     )
-    request = replace(declared.request(tags=[case.tag], allow_unused=True), options=case.options)
+
+
+def through_the_gate(case: Case, verdict: str) -> AuditReport:
+    """Built by container-image. A secret that no step mounts is one for the audit alone."""
+    request = declared(case).request(tags=[case.tag], allow_unused=True, network=case.network)
+    request = replace(request, options=case.options)
     if verdict != "clean":
         subprocess.run(["docker", "image", "rm", "--force", case.tag], capture_output=True, check=False)
     try:

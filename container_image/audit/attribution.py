@@ -14,13 +14,15 @@ from container_image.errors import DockerfileError
 class SourceMap:
     """The Dockerfile that an image was built from: its text, the file to name, and the lines before it in that file.
 
-    `target` is the stage that was built, the last one when None.
+    `target` is the stage that was built, the last one when None. `own_lines` is how many lines of the text are the
+    author's, where others were added behind them: those have no place in the file.
     """
 
     text: str
     file: str
     line_offset: int = 0
     target: str | None = None
+    own_lines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ def steps(created_by: Sequence[str], source: SourceMap | None) -> list[Step]:
         for index in range(len(texts) - 1, -1, -1):
             found = _find(texts[index], instructions)
             if found is not None:
-                lines[index] = instructions[found].line + source.line_offset
+                line = instructions[found].line
+                if source.own_lines is None or line <= source.own_lines:
+                    lines[index] = line + source.line_offset
                 del instructions[found:]
     return [Step(text, line) for text, line in zip(texts, lines, strict=True)]
 

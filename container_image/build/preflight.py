@@ -68,11 +68,13 @@ def _names(request: BuildRequest) -> Iterator[str]:
 
 
 def _overrides(request: BuildRequest) -> Iterator[str]:
-    """An entrypoint or cmd is written behind the last stage, so that is the stage to build."""
-    if request.target is not None and (request.entrypoint is not None or request.cmd is not None):
+    """What is written behind the last stage is for that one, so that is the stage to build."""
+    given = ["entrypoint and cmd"] if request.entrypoint is not None or request.cmd is not None else []
+    given += ["requirements"] if request.own_lines is not None else []
+    if request.target is not None and given:
         last = parse(request.dockerfile).stages[-1]
         if request.target.lower() not in ((last.name or "").lower(), str(last.index)):
-            yield f"entrypoint and cmd apply to the last stage, and the target is {request.target!r}; build the last stage"
+            yield f"{' and '.join(given)} apply to the last stage, and the target is {request.target!r}; build the last stage"
 
 
 def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None) -> Iterator[str]:

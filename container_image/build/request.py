@@ -21,7 +21,8 @@ class BuildRequest:
     string in a Python file. `ignore` is the text of the ignore file that BuildKit is to use; None means Docker's own
     rules for `dockerfile_path`. `context` is a directory, or what BuildKit fetches by itself: a Git or http URL.
     `fetched` is the Dockerfile that BuildKit fetches too, a path in such a context or a URL: `dockerfile` is empty until
-    the build begins.
+    the build begins. Of its lines `own_lines` are the author's, where a step was added behind them: that installs
+    requirements.
     `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
@@ -35,6 +36,7 @@ class BuildRequest:
     file: str = "Dockerfile"
     fetched: str | None = None
     line_offset: int = 0
+    own_lines: int | None = None
     dockerfile_path: Path | None = None
     ignore: str | None = None
     secrets: Mapping[str, SecretValue] = field(default_factory=dict)
@@ -100,6 +102,8 @@ class BuildRequest:
 
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""
+        if line is not None and self.own_lines is not None and line > self.own_lines:
+            return "requirements"
         return self.file if line is None else f"{self.file}:{line + self.line_offset}"
 
 

@@ -203,7 +203,7 @@ def missing_command(target: str, environment: str | None) -> None:
     from container_image.store.names import environment_name, set_command
 
     wanted: dict[str, list[StoredName]] = {}
-    for stored in stored_names(load_declaration(target).secrets).values():
+    for stored in stored_names(load_declaration(target).wanted_secrets()).values():
         wanted.setdefault(environment_name(stored.environment or environment), []).append(stored)
     for place, names in wanted.items():
         missing = open_store().secrets.missing([stored.name for stored in names], place)

@@ -1,4 +1,8 @@
-"""A private Python index (PEP 503) that serves one package to whoever has the token, and refuses everyone else."""
+"""A private Python index (PEP 503) that serves some packages to whoever has the token, and refuses everyone else.
+
+The token is the password of basic auth, with any user name, or `?token=` in the query. There may be several, with
+blanks between them.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,28 @@ import io
 import os
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
-NAME, VERSION = "acme_greeting", "1.0.0"
-WHEEL = f"{NAME}-{VERSION}-py3-none-any.whl"
+GREETING = "def greet(name):\n    return f'hello, {name}'\n"
+FAREWELL = "def part(name):\n    return f'goodbye, {name}'\n"
+PACKAGES = {
+    ("acme_greeting", "1.0.0"): GREETING,
+    ("acme_farewell", "1.0.0"): FAREWELL,
+    ("acme_farewell", "2.0.0"): FAREWELL.replace("goodbye", "see you"),
+}
 
 
-def wheel() -> bytes:
-    """The package: a pure Python wheel (PEP 427) with one module."""
-    info = f"{NAME}-{VERSION}.dist-info"
+def file_name(name: str, version: str) -> str:
+    """What its wheel is called."""
+    return f"{name}-{version}-py3-none-any.whl"
+
+
+def wheel(name: str, version: str) -> bytes:
+    """A package: a pure Python wheel (PEP 427) with one module. The same bytes each time."""
+    info = f"{name}-{version}.dist-info"
     files = {
-        f"{NAME}.py": "def greet(name):\n    return f'hello, {name}'\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\n",
+        f"{name}.py": PACKAGES[name, version],
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(
@@ -35,23 +50,35 @@ def wheel() -> bytes:
 
 
 class Index(BaseHTTPRequestHandler):
-    """`/simple/acme-greeting/` and the wheel, behind basic auth with any user name."""
+    """`/simple/NAME/` for each package, and the wheels in `/files/`."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
-        password = base64.b64decode(given).partition(b":")[2] if scheme == "Basic" else b""
-        if self.path == "/health":
+        url = urlsplit(self.path)
+        place, _, name = url.path.strip("/").partition("/")
+        files = {file_name(*package): package for package in PACKAGES}
+        project = name.replace("-", "_")
+        if place == "health":
             self.answer(200, b"ok", "text/plain")
-        elif not hmac.compare_digest(password, os.environ["INDEX_TOKEN"].encode()):
+        elif not self.has_token(url.query):
             self.answer(401, b"a token is needed", "text/plain")
-        elif self.path == "/simple/acme-greeting/":
-            self.answer(200, f'<a href="/files/{WHEEL}">{WHEEL}</a>'.encode(), "text/html")
-        elif self.path == f"/files/{WHEEL}":
-            self.answer(200, wheel(), "application/octet-stream")
+        elif place == "simple" and any(project == package for package, _ in PACKAGES):
+            links = [f'<a href="/files/{file}">{file}</a>' for file, package in files.items() if package[0] == project]
+            self.answer(200, "\n".join(links).encode(), "text/html")
+        elif place == "files" and name in files:
+            self.answer(200, wheel(*files[name]), "application/octet-stream")
         else:
             self.answer(404, b"not here", "text/plain")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def has_token(self, query: str) -> bool:
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        passwords = [base64.b64decode(given).partition(b":")[2]] if scheme == "Basic" else []
+        passwords += [token.encode() for token in parse_qs(query).get("token", [])]
+        tokens = os.environ["INDEX_TOKEN"].encode().split()
+        return any(hmac.compare_digest(password, token) for password in passwords for token in tokens)
 
     def answer(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)
@@ -60,7 +87,9 @@ class Index(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
-ThreadingHTTPServer(("", 8080), Index).serve_forever()
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", int(os.environ.get("PORT", "8080"))), Index).serve_forever()
