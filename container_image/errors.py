@@ -52,6 +52,10 @@ class DockerfileError(InvalidInputError):
         super().__init__(message)
         self.line = line
 
+    def placed(self, place: str) -> DockerfileError:
+        """The same, with a place in a file where the message has no more than the line."""
+        return DockerfileError(f"{place}: {str(self).removeprefix(f'line {self.line}: ')}", self.line)
+
 
 class UnknownReferenceError(InvalidInputError):
     """An image reference that cannot be parsed, or whose transport does not exist."""

@@ -433,11 +433,8 @@ class ContainerImage(BaseModel):
         try:
             return with_step(self.dockerfile_str, requirements, self.installer)
         except DockerfileError as error:
-            line = None if error.line is None else error.line + self._line_offset
-            reason = str(error).removeprefix(f"line {error.line}: ")
-            raise DockerfileError(
-                f"{self._file}:{line}: {reason}" if line else f"{self._file}: {reason}", error.line
-            ) from None
+            line = "" if error.line is None else f":{error.line + self._line_offset}"
+            raise error.placed(f"{self._file}{line}") from None
 
     def _compression(self) -> dict[str, str]:
         """The exporter's attributes; its own default is gzip, where a base image's layers stay as they are."""

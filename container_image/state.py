@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 import platformdirs
@@ -25,6 +26,11 @@ PRIVATE = frozenset({VARIABLE, STORE_KEY, STORE})
 
 _MIN_LENGTH = 16
 _KEY_LENGTH = 32
+
+
+def inherited(hidden: Collection[str | None] = ()) -> dict[str, str]:
+    """The variables of this process that a child gets: none of the private ones, nor of those that are `hidden`."""
+    return {name: value for name, value in os.environ.items() if name not in PRIVATE and name not in hidden}
 
 
 def state_directory(name: str = "") -> Path:

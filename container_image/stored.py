@@ -126,8 +126,8 @@ def beside(build: Mapping[str, SecretValue], environments: Environments) -> tupl
     return tuple(value for value in values if value.stored not in held)
 
 
-def note_use(use: Use, image: str, values: Iterable[SecretValue]) -> None:
-    """Notes in the store's log that values of its secrets go into a build or an audit of an image.
+def note_use(use: Use, image: str, values: Iterable[SecretValue], store: SecretStore | None = None) -> None:
+    """Notes in the store's log what values of its secrets go into: a build, a run or an audit of an image, or a program.
 
     Raises:
         StoreError: it can't be noted, so they must not.
@@ -137,7 +137,7 @@ def note_use(use: Use, image: str, values: Iterable[SecretValue]) -> None:
         if value.stored is not None:
             versions.setdefault(value.stored.environment, {})[value.stored.name] = value.stored.version
     for environment, used in versions.items():
-        _store().log.used(use, image, used, environment)
+        (store or _store()).log.used(use, image, used, environment)
 
 
 def versions_used(use: Use, image: str, value: SecretValue) -> set[int]:

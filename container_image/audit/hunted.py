@@ -11,6 +11,7 @@ from container_image.audit.report import SearchedSecret, Unsearched
 from container_image.forms import searchable
 from container_image.records import Record, built_with, with_former
 from container_image.secrets import SecretValue, look_inside
+from container_image.secrets.value import labelled
 
 _Named = tuple[str | None, str]
 
@@ -117,7 +118,7 @@ def _row(
 def _add_row(hunted: Hunted, row: SearchedSecret, *, root: str) -> None:
     """One row for each name; if any of its versions can't be searched for, the row says so."""
     named = row.environment, row.name
-    hunted.roots[named] = root if row.environment is None else f"{root} of {row.environment}"
+    hunted.roots[named] = labelled(root, row.environment)
     earlier = hunted.rows.get(named)
     if earlier is not None and not earlier.searched:
         row = earlier.model_copy(update={"versions": row.versions})

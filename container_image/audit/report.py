@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from container_image.audit.policy import AuditPolicy
+from container_image.secrets.value import labelled
 
 Surface = Literal["layer", "config", "history", "manifest", "attestation", "metadata", "cache"]
 State = Literal["visible", "deleted", "overwritten"]
@@ -67,7 +68,7 @@ class SearchedSecret(_Record):
     @property
     def label(self) -> str:
         """Its name, and the environment of the store that it is from."""
-        return _label(self.name, self.environment)
+        return labelled(self.name, self.environment)
 
 
 class Finding(_Record):
@@ -105,11 +106,7 @@ class Finding(_Record):
     @property
     def label(self) -> str:
         """The secret's name, and the environment of the store that it is from."""
-        return _label(self.secret, self.environment)
-
-
-def _label(name: str, environment: str | None) -> str:
-    return name if environment is None else f"{name} of {environment}"
+        return labelled(self.secret, self.environment)
 
 
 class Unread(_Record):

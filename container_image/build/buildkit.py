@@ -154,8 +154,7 @@ def _prepare(run: Run) -> _Prepared:
             request.dockerfile, ids, target=request.target, build_args=request.build_args, predefined=predefined
         )
     except DockerfileError as error:
-        reason = str(error).removeprefix(f"line {error.line}: ")
-        raise DockerfileError(f"{request.place(error.line)}: {reason}", error.line) from None
+        raise error.placed(request.place(error.line)) from None
     if not dockerfile.stages:
         raise DockerfileError(f"{request.place(1)}: the Dockerfile has no FROM; begin a stage with FROM IMAGE", 1)
     if request.entrypoint is not None or request.cmd is not None:

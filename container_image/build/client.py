@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from python_on_whales import DockerClient
 
 from container_image.errors import EngineError
+from container_image.state import inherited
 
 MIN_ENGINE = (25, 0)
 MIN_BUILDX = (0, 21)
@@ -26,7 +26,7 @@ class Client:
     `descriptors` are open files that the command inherits, for what `environment` names as `/proc/self/fd/N`.
     """
 
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    environment: Mapping[str, str] = field(default_factory=inherited, repr=False)
     context: str | None = None
     descriptors: tuple[int, ...] = ()
 

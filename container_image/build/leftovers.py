@@ -20,7 +20,7 @@ from typing import IO
 from container_image.build.client import Client
 from container_image.build.history import forget
 from container_image.errors import EngineError
-from container_image.state import state_directory
+from container_image.state import inherited, state_directory
 
 # What chooses an engine and a builder. The image and the record of a killed run are where it ran.
 _CHOOSES = (
@@ -110,8 +110,8 @@ def _sweep() -> None:
 
 
 def without_choice() -> dict[str, str]:
-    """This process's variables, but for those that choose an engine or a builder."""
-    return {key: value for key, value in os.environ.items() if key not in _CHOOSES}
+    """The variables that a child of this process gets, but for those that choose an engine or a builder."""
+    return inherited(_CHOOSES)
 
 
 def _outlive(group: int) -> None:

@@ -19,7 +19,7 @@ from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
 from container_image.errors import InvalidInputError
-from container_image.state import PRIVATE
+from container_image.state import inherited
 
 QUARANTINE = "container-image.invalid/q"
 """A name that no registry takes: the image has it until it is audited."""
@@ -64,8 +64,7 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         PreflightError: the engine's image store can't give what is asked for.
         InvalidInputError: a directory for temporary files is not there.
     """
-    hidden = {source.variable for source in request.sources.values()} | PRIVATE
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment = inherited({source.variable for source in request.sources.values()})
     environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
     client = Client(environment)
     client.check_buildx()

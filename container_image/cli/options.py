@@ -43,12 +43,11 @@ def environment_options(function: Command) -> Command:
 
 
 def _names(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    if any("=" in name for name in given):
-        # What stands there may be a value.
-        raise InvalidInputError(
-            "--env names an environment of the store; a variable of a build is --build-arg NAME=VALUE, of a container -e NAME=VALUE"
-        )
-    return given
+    if not given:
+        return ()
+    from container_image.store.names import environment_name
+
+    return tuple(map(environment_name, given))
 
 
 def earlier_option(function: Command) -> Command:

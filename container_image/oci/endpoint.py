@@ -15,6 +15,7 @@ import docker.tls
 import requests
 
 from container_image.errors import EngineError
+from container_image.state import inherited
 
 _TIMEOUT = 600
 _DEFAULT = "unix:///var/run/docker.sock"
@@ -61,7 +62,11 @@ def _options(context: str | None) -> dict[str, Any]:
         return {}
     try:
         done = subprocess.run(
-            ["docker", "context", "inspect", *([name] if name else [])], capture_output=True, check=True, timeout=30
+            ["docker", "context", "inspect", *([name] if name else [])],
+            capture_output=True,
+            check=True,
+            timeout=30,
+            env=inherited(),
         )
         (described,) = json.loads(done.stdout)
         endpoint = described["Endpoints"]["docker"]

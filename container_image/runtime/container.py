@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 from container_image.build.client import Client
 from container_image.errors import EngineError, InvalidInputError, NotStartedError
 from container_image.runtime.files import SecretFiles, secret_files, sweep
-from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, inherited, note, reveal, variables
+from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, reveal, variables
 from container_image.runtime.options import Option, parse
 from container_image.runtime.process import Waiting, become, run_beside
 from container_image.state import PRIVATE
+from container_image.stored import note_use
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -128,13 +129,13 @@ def prepare(wanted: Wanted, store: SecretStore | None = None) -> Prepared:
     """
     if not wanted.image or wanted.image.startswith("-"):
         raise InvalidInputError("no image: name one, behind the options or before them")
-    client = Client(inherited())
+    client = Client()
     client.command()
     sweep()
     given = reveal(wanted.environment, wanted.only, store)
     hidden = {} if wanted.secret_files else variables(given, docker=True)
     _check(wanted, {*hidden, ENVIRONMENT, REFERENCE, *PRIVATE})
-    note("run", wanted.image, given, store)
+    note_use("run", wanted.image, given.values.values(), store)
     return Prepared(wanted, given, client, {**client.environment, **hidden})
 
 

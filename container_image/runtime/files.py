@@ -24,7 +24,6 @@ from container_image.build.leftovers import without_choice
 from container_image.errors import ContainerImageError, EngineError, OutputError
 from container_image.oci.endpoint import engine_host
 from container_image.secrets import SecretValue
-from container_image.state import PRIVATE
 
 TARGET = "/run/secrets"
 LABEL = "container-image.files"
@@ -121,8 +120,7 @@ def _sweep(files: SecretFiles) -> None:
         # No value is in it yet. It may be in the making.
         gone = age > _MINUTE
     else:
-        environment = {name: value for name, value in without_choice().items() if name not in PRIVATE}
-        gone = not _runs(files, Client({**environment, "DOCKER_HOST": host}), starting=age < _MINUTE)
+        gone = not _runs(files, Client({**without_choice(), "DOCKER_HOST": host}), starting=age < _MINUTE)
     if gone:
         shutil.rmtree(files.directory, ignore_errors=True)
 

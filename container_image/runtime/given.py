@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from container_image.errors import InvalidInputError
 from container_image.secrets import SecretValue
 from container_image.secrets.names import secret_name
-from container_image.state import PRIVATE
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -40,7 +39,7 @@ _PROXIES = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Secrets of an environment, with the number of each one's version.
+    """Secrets of an environment.
 
     `made` says which environment of that name it was: when it was made, in UTC, or None before the store is.
     """
@@ -48,7 +47,11 @@ class Given:
     environment: str
     made: str | None
     values: Mapping[str, SecretValue]
-    versions: Mapping[str, int]
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The number of each one's version."""
+        return {name: value.stored.version for name, value in self.values.items() if value.stored is not None}
 
 
 def reveal(environment: str | None, only: Sequence[str], store: SecretStore | None = None) -> Given:
@@ -65,27 +68,13 @@ def reveal(environment: str | None, only: Sequence[str], store: SecretStore | No
     meant = environment_name(environment)
     names = [secret_name(name) for name in dict.fromkeys(only)]
     found = opened.secrets.reveal(meant, names or None)
-    taken = {name: secret for name, secret in found.items() if names or secret.default_exposed}
-    return Given(
-        meant,
-        made(opened).get(meant),
-        {name: secret.value for name, secret in taken.items()},
-        {name: secret.version for name, secret in taken.items()},
-    )
+    taken = {name: secret.value for name, secret in found.items() if names or secret.default_exposed}
+    return Given(meant, made(opened).get(meant), taken)
 
 
 def made(store: SecretStore) -> dict[str, str | None]:
     """When each environment that the key opens was made, by name."""
     return {item.name: item.created_at.isoformat() if item.created_at else None for item in store.environments.list()}
-
-
-def note(use: Literal["run", "exec"], image: str, given: Given, store: SecretStore | None = None) -> None:
-    """Writes the use into the store's log; `image` is a reference, or the program that is run."""
-    from container_image.store import SecretStore
-
-    # Without a secret there may be no store yet, and this is no reason to make one.
-    if given.versions:
-        (store or SecretStore.open()).log.used(use, image, given.versions, given.environment)
 
 
 def variables(given: Given, *, docker: bool) -> dict[str, str]:
@@ -125,8 +114,3 @@ def _is_text(value: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def inherited() -> dict[str, str]:
-    """The variables of this process that a child gets: neither key nor address of the store among them."""
-    return {name: value for name, value in os.environ.items() if name not in PRIVATE}

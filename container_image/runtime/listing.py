@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from container_image.build.client import Client
 from container_image.errors import InvalidInputError, StoreKeyError
 from container_image.runtime.container import MADE, OF, VERSIONS
-from container_image.runtime.given import inherited, made
+from container_image.runtime.given import made
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -60,7 +60,7 @@ def containers(*, stopped: bool = False, store: SecretStore | None = None) -> li
     """
     from container_image.store import SecretStore
 
-    client = Client(inherited())
+    client = Client()
     ids = client.call("ps", "--quiet", "--no-trunc", "--filter", f"label={OF}", *(["--all"] if stopped else [])).split()
     if not ids:
         return []

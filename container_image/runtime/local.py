@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from container_image.build.redact import Redactor
 from container_image.errors import InvalidInputError
-from container_image.runtime.given import ENVIRONMENT, Given, inherited, note, reveal, variables
+from container_image.runtime.given import ENVIRONMENT, Given, reveal, variables
 from container_image.runtime.process import run_beside
+from container_image.state import inherited
+from container_image.stored import note_use
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -56,5 +58,5 @@ def prepare(
         raise InvalidInputError('the command is a list of words, as ["python", "app.py"]')
     given = reveal(environment, only, store)
     whole = {**inherited(), **variables(given, docker=False), ENVIRONMENT: given.environment}
-    note("exec", command[0], given, store)
+    note_use("exec", command[0], given.values.values(), store)
     return LocalProcess(tuple(command), given, whole)

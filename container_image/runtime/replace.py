@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from container_image.build.client import Client
 from container_image.errors import EngineError, InvalidInputError
 from container_image.runtime.container import LINE, Wanted, prepare
-from container_image.runtime.given import inherited
 from container_image.runtime.options import Option
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def replace(name: str, *, store: SecretStore | None = None) -> str:
         UnknownEnvironmentError, UnknownSecretError: the store has no longer what it was started with.
         EngineError: the new one can't be made, or does not start; the old one is as it was.
     """
-    client = Client(inherited())
+    client = Client()
     old = _inspect(client, name)
     wanted = _wanted(client, old)
     prepared = prepare(wanted, store)

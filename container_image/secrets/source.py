@@ -18,7 +18,7 @@ from container_image.errors import InvalidInputError, SecretSourceError, Unknown
 from container_image.secrets import dotenv
 from container_image.secrets.names import secret_name
 from container_image.secrets.value import MAX_SIZE, SecretValue
-from container_image.state import PRIVATE
+from container_image.state import inherited
 
 Kind = Literal["value", "env", "file", "command", "store"]
 
@@ -110,10 +110,9 @@ class Secret:
             raise InvalidInputError("Secret.from_command needs a command: got an empty one")
 
         def read() -> bytes:
-            environment = {name: value for name, value in os.environ.items() if name not in PRIVATE}
             try:
                 done = subprocess.run(
-                    arguments, capture_output=True, env=environment, timeout=_COMMAND_TIMEOUT, check=False
+                    arguments, capture_output=True, env=inherited(), timeout=_COMMAND_TIMEOUT, check=False
                 )
             except (OSError, ValueError) as error:
                 raise _UnavailableError(f"the command {arguments[0]} can't be run: {_reason(error)}") from None

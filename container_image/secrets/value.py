@@ -29,6 +29,11 @@ class Stored:
     version: int
 
 
+def labelled(name: str, environment: str | None) -> str:
+    """A secret's name for people, with the environment of the store that it is from."""
+    return name if environment is None else f"{name} of {environment}"
+
+
 @final
 class SecretValue:
     """A named value. Only `reveal()` gives the bytes.
@@ -73,7 +78,7 @@ class SecretValue:
     @property
     def label(self) -> str:
         """Its name, and the environment of the store that it is from."""
-        return self.name if self.stored is None else f"{self.name} of {self.stored.environment}"
+        return labelled(self.name, self.environment)
 
     def replaced(
         self,

@@ -26,7 +26,7 @@ def environment_name(given: str | None) -> str:
     name = given if given is not None else os.environ.get(VARIABLE) or MAIN
     if "=" in name:
         raise InvalidInputError(
-            "--env names an environment, and what was given holds a `=`; a variable for a container is given with -e NAME=VALUE"
+            "--env names an environment, and what was given holds a `=`; a variable for a container is given with -e NAME=VALUE, for a build with --build-arg NAME=VALUE"
         )
     if not _ENVIRONMENT.fullmatch(name):
         where = "" if given is not None else f" in {VARIABLE}"

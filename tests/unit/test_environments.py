@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 from container_image import InvalidInputError, Secret, SecretStore, UnknownSecretError, Verdict, audit
 from container_image.cli import commands
 from container_image.formats import FORMATS
-from tests.images import Builder
 
 MAIN, STAGING, FORMER, OTHER = "main-9aZ8bY7cX6dW", "staging-1hG2jF3kD4lS", "former-5pQ6rS7tU8vW", "other-7qW8eR9tY0uI"
 
@@ -28,19 +27,6 @@ def store() -> SecretStore:
     store.secrets.set("TOKEN", STAGING, "staging")
     store.secrets.set("OTHER", OTHER, "staging")
     return store
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Callable[[str], str]:
-    """An image with a text in it."""
-
-    def make(text: str) -> str:
-        builder = Builder()
-        return builder.layout(
-            builder.manifest([{"file": text.encode()}]), tmp_path / str(len(list(tmp_path.iterdir())))
-        )
-
-    return make
 
 
 def run(*arguments: str) -> Result:

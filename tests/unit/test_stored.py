@@ -19,7 +19,6 @@ from container_image import (
     audit,
 )
 from container_image.cli import _run
-from tests.images import Builder
 
 OLD, NEW, OTHER = "old-9aZ8bY7cX6dW5eV4", "new-1hG2jF3kD4lS5aP6", "other-7qW8eR9tY0uI"
 
@@ -32,19 +31,6 @@ def store() -> SecretStore:
     store.secrets.set("TOKEN", NEW)
     store.secrets.set("TOKEN", OTHER, "staging")
     return store
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Callable[[str], str]:
-    """An image with a text in it."""
-
-    def make(text: str) -> str:
-        builder = Builder()
-        return builder.layout(
-            builder.manifest([{"file": text.encode()}]), tmp_path / str(len(list(tmp_path.iterdir())))
-        )
-
-    return make
 
 
 @pytest.mark.usefixtures("store")
