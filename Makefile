@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# These look at what builds leave, or start services: no other builds run beside them. All others run two at a time.
-ALONE := $(addprefix tests/engine/test_,build.py cli.py context.py many.py release.py) tests/services
+# These look at what builds leave, or start services: they run alone, all others two at a time.
+ALONE := $(addprefix tests/engine/test_,build.py classic.py cli.py context.py many.py release.py) tests/services
 
 # What `make fuzz` runs, and for how long.
 SECONDS ?= 600
@@ -36,8 +36,8 @@ demo: .venv base ## the main job: a clean image, its leaking twin, and what the 
 test: .venv base
 	-$(MAKE) --no-print-directory classic
 	-$(MAKE) --no-print-directory postgresql
-	$(BIN)/python -m pytest --numprocesses 2 $(addprefix --ignore ,$(ALONE)) tests/engine
-	$(BIN)/python -m pytest tests/unit & unit=$$!; $(BIN)/python -m pytest $(ALONE); alone=$$?; wait $$unit && exit $$alone
+	$(BIN)/python -m pytest --numprocesses 2 $(addprefix --ignore ,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -49,7 +49,7 @@ ENCODINGS = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     length=LENGTHS,
@@ -137,7 +137,7 @@ def test_how_a_stream_is_cut_into_pieces_makes_no_difference(seed: int, length: 
     assert len(whole) == 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), length=st.integers(12, 200), data=st.data())
 def test_another_value_that_differs_in_one_character_is_not_a_hit(seed: int, length: int, data: st.DataObject) -> None:
     value = bytes(byte for byte in token(seed, length * 2) if chr(byte).isalnum())[:length]
