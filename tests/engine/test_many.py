@@ -1,4 +1,4 @@
-"""Many builds: twenty at once with different values of one secret, and twenty-five that are killed at some moment."""
+"""Many builds: twenty at once with different values of one secret, and fifty that are killed at some moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.engine.conftest import COPIES, Left, lines
 
 PROGRAM = Path(sys.executable).with_name("container-image")
 AT_ONCE = 20
-KILLS = 25
+KILLS = 50
 MEMORY = 1 << 30
 
 IN_ONE_PROCESS = """
@@ -95,7 +95,7 @@ def test_twenty_builds_at_once_from_twenty_processes(
     assert not left()
 
 
-def test_builds_killed_at_random_moments_leave_nothing(
+def test_fifty_builds_killed_at_random_moments_leave_nothing(
     context: Path, busybox_image: str, token: str, tag: str, left: Left, tmp_path: Path, state: Path
 ) -> None:
     command = [PROGRAM, "build", context, "--secret", "id=TOKEN", "--no-cache", "-t", tag]
