@@ -9,7 +9,7 @@ ALONE := $(addprefix tests/engine/test_,build.py classic.py cli.py context.py ma
 SECONDS ?= 600
 TARGET ?= archive
 
-.PHONY: demo test lint bench gallery bench-recall stock fuzz engine base classic postgresql wheels clean
+.PHONY: demo test lint bench gallery bench-recall stock fuzz engine base classic postgresql wheels lowest clean
 
 .venv: .venv/ready
 .venv/ready: pyproject.toml
@@ -66,8 +66,17 @@ bench-recall: .venv base ## the same images under kingfisher and gitleaks, which
 stock: .venv base ## images of whole toolchains, with no secret in them, are clean: no false alarm, nothing unread
 	$(BIN)/python scripts/stock_images.py
 
-wheels: .venv ## every dependency has a wheel on every platform and Python that we support
+wheels: .venv ## every dependency has a wheel on every platform and Python that we support, beside fal too
 	$(BIN)/python scripts/check_wheels.py
 
+.lowest/ready: .venv pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .lowest
+	$(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct --editable '.[keyring,postgresql]'
+	$(BIN)/uv pip install --quiet --python .lowest/bin/python --group dev
+	touch $@
+
+lowest: .lowest/ready ## the unit tests, with the oldest version of each dependency that pyproject.toml takes
+	.lowest/bin/python -m pytest --numprocesses 2 tests/unit
+
 clean: ## what the targets above made here; the engines and their images stay
-	rm -rf .venv .fuzz .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .fuzz .lowest .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+try:
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern as Pattern
+except ImportError:
+    # pathspec before 1.0, which fal needs.
+    from pathspec.patterns.gitwildmatch import GitWildMatchPattern as Pattern
 
 from container_image.errors import InvalidInputError
 from container_image.excludes import read_rules
@@ -66,14 +72,25 @@ def _read(path: Path) -> list[str]:
 def regexes(patterns: Sequence[str]) -> list[str]:
     """The regular expression of each gitignore pattern, in order; comments and empty patterns have none.
 
-    White space before a pattern is no part of it: gitignore says otherwise, fal and Docker agree on this.
+    fal and Docker strip the white space before a pattern, although gitignore keeps it.
     """
-    found = []
-    for pattern in patterns:
-        regex, _ = GitIgnoreSpecPattern.pattern_to_regex(pattern.lstrip())
-        if regex:
-            found.append(str(regex))
-    return found
+    expressions = (Pattern.pattern_to_regex(pattern.lstrip())[0] for pattern in patterns)
+    return [str(expression) for expression in expressions if expression]
+
+
+def gitignore(patterns: Sequence[str]) -> GitIgnoreSpec:
+    """A matcher of gitignore-style patterns.
+
+    pathspec 1.0 brought further backends, which read `*`, `a`, `!a` as a rule that keeps `a/b`. git and the simple
+    backend, the only one before, do not.
+
+    Raises:
+        ValueError, re.error: a pattern is malformed.
+    """
+    lines = [pattern.lstrip() for pattern in patterns]
+    if "backend" in inspect.signature(GitIgnoreSpec.from_lines).parameters:
+        return GitIgnoreSpec.from_lines(lines, backend="simple")
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def to_docker(patterns: Sequence[str], context: str | os.PathLike[str] | None = None) -> str:
@@ -90,7 +107,7 @@ def to_docker(patterns: Sequence[str], context: str | os.PathLike[str] | None = 
     if context is None:
         return rules
     try:
-        spec = GitIgnoreSpec.from_lines([pattern.lstrip() for pattern in patterns], backend="simple")
+        spec = gitignore(patterns)
     except (ValueError, re.error) as error:
         raise InvalidInputError(f"an ignore pattern can't be read: {error}; correct it") from None
     return rules + "".join(f"{line}\n" for line in _corrections(rules, spec, Path(context)))

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pathspec import GitIgnoreSpec
 
 from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage
+from container_image.dockerignore import gitignore
 from container_image.excludes import docker_excludes
 from tests.trees import FILES, docker_patterns, files, gitignore_patterns, lay_out
 
@@ -131,7 +131,7 @@ def test_what_is_sent_is_what_docker_sends_and_what_the_preflight_expects(
 @few
 def test_what_a_declaration_sends_is_what_its_gitignore_patterns_keep(paths: list[str], patterns: list[str]) -> None:
     kept = declared(paths, patterns)
-    spec = GitIgnoreSpec.from_lines(patterns, backend="simple")
+    spec = gitignore(patterns)
     assert kept == {path: not spec.match_file(path) for path in kept}
 
 
@@ -148,7 +148,7 @@ def test_the_default_patterns_leave_out_what_fals_do() -> None:
     ]
     kept = declared(paths, None)
     image = ContainerImage.from_dockerfile_str(ALL, dockerignore=DEFAULT_DOCKERIGNORE_PATTERNS)
-    spec = GitIgnoreSpec.from_lines(image.dockerignore or [])
+    spec = gitignore(image.dockerignore or [])
     assert kept == {path: not spec.match_file(path) for path in kept}
     assert not kept["app/.env"]
     assert kept["app/main.py"]

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pathspec import GitIgnoreSpec
 
 from container_image import ContainerImage, InvalidInputError
-from container_image.dockerignore import DEFAULT_DOCKERIGNORE_PATTERNS, to_docker
+from container_image.dockerignore import DEFAULT_DOCKERIGNORE_PATTERNS, gitignore, to_docker
 from container_image.excludes import docker_excludes
 from tests.trees import FILES, files, gitignore_patterns, lay_out
 
@@ -102,8 +101,7 @@ def test_what_dockers_words_cannot_say_is_named_path_by_path(
 @given(st.lists(files, max_size=12), st.lists(gitignore_patterns, max_size=6))
 @settings(max_examples=100, deadline=None)
 def test_what_is_kept_is_what_a_gitignore_matcher_keeps(paths: list[str], patterns: list[str]) -> None:
-    # Its other backends take `*`, `a`, `!a` for a rule that keeps `a/b`; git and this one do not.
-    spec = GitIgnoreSpec.from_lines(patterns, backend="simple")
+    spec = gitignore(patterns)
     with tempfile.TemporaryDirectory() as directory:
         present = lay_out(Path(directory), [*FILES, *paths])
         ignore = to_docker(patterns, directory)
@@ -117,7 +115,7 @@ def test_without_negations_and_patterns_of_directories_the_rules_alone_say_it(
     paths: list[str], patterns: list[str]
 ) -> None:
     plain = [pattern for pattern in patterns if not pattern.startswith("!") and not pattern.endswith("/")]
-    spec, ignore = GitIgnoreSpec.from_lines(plain, backend="simple"), to_docker(plain)
+    spec, ignore = gitignore(plain), to_docker(plain)
     for path in [*FILES, *paths]:
         assert docker_excludes(ignore, path) is spec.match_file(path)
 
