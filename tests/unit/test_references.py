@@ -313,7 +313,7 @@ def test_an_export_that_is_cut_or_damaged_is_never_clean(tmp_path: Path, pack: s
     ):
         path.write_bytes(broken[:-8192] if pack == "plain" else broken)
         for reference in (f"rootfs:{path}", str(path)):
-            with pytest.raises(ImageReadError, match="truncated|corrupt|not an image"):
+            with pytest.raises(ImageReadError, match=r"truncated|corrupt|not an image"):
                 search(reference)
     path.write_bytes(PACK[pack](unended(whole) + b"damage" * 999))
     with pytest.raises(ImageReadError, match="malformed"):
