@@ -192,7 +192,7 @@ def _outcome(reference: str, values: Sequence[SecretValue], policy: AuditPolicy,
         if debug:
             traceback.print_exc()
         message = str(error)
-        say(message if reference in message else f"{reference}: {message}")
+        say(message if reference.removeprefix("./") in message else f"{reference}: {message}")
         return Failure(reference, message)
 
 

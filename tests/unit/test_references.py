@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container_image import AuditReport, DigestMismatchError, ImageNotFoundError, ImageReadError, Verdict, audit
+from container_image.audit import self_test
 from container_image.oci import open_image
 from container_image.oci.model import CHUNK
 from tests.images import END, Builder, header, image_of, layer_tar, padded, pax, unended
@@ -260,6 +261,13 @@ def test_the_holes_of_a_sparse_file_are_passed_over(tmp_path: Path) -> None:
     assert (places(report), unread(report)) == ([("layer", 0, "lastlog")], {})
     assert report.findings[0].count == 3
     assert report.coverage.bytes < 1 << 20
+
+
+def test_every_canary_in_a_copy_of_a_directory_is_found(tmp_path: Path) -> None:
+    with open_image(str(tree(tmp_path / "rootfs"))) as opened:
+        recall = self_test(opened)
+    assert (recall.layers, recall.unread, recall.found) == (1, 0, recall.planted)
+    assert recall.digest.startswith("sha256:")
 
 
 def test_an_empty_or_missing_directory_is_an_error(tmp_path: Path) -> None:
