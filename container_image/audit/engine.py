@@ -49,7 +49,8 @@ def audit(
 ) -> AuditReport:
     """Searches every byte of an image for the values of some secrets, in every form they realistically take.
 
-    `reference` is named as in containers-transports(5), whoever built the image. With `environments` of the store (or
+    `reference` is named as in containers-transports(5), whoever built the image; `rootfs:PATH` is a root file system, and a
+    path that begins with `/`, `./`, `../` or `~` is recognised by its content. With `environments` of the store (or
     "all"), secrets of the store are searched for as each of them has them; without such secrets, everything that the
     environments hold is.
     `source` is the Dockerfile, where it is known: findings then carry its lines. `warnings` are passed on into the report.

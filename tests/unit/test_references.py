@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
 import socket
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from container_image import AuditReport, DigestMismatchError, ImageNotFoundError
 from container_image.audit import self_test
 from container_image.oci import open_image
 from container_image.oci.model import CHUNK
+from tests import confined
 from tests.images import END, Builder, header, image_of, layer_tar, padded, pax, unended
 
 TOKEN = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
@@ -175,6 +178,8 @@ def test_what_cannot_be_read_is_unread(public: Path, monkeypatch: pytest.MonkeyP
     (top / "root").mkdir()
     (top / "root" / ".netrc").write_text(TOKEN)
     (top / "root").chmod(0)
+    # What is imported late must be imported by a user who may.
+    search(top)
     report = as_nobody(public, str(top))
     assert report.verdict is Verdict.INCOMPLETE
     denied = "can't be read: Permission denied"
@@ -231,6 +236,25 @@ def test_what_changes_while_it_is_read_is_unread(tmp_path: Path, change: str) ->
         assert image.missing == ()
     else:
         assert image.missing == ((place, "changed while it was read"),)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.integers(0, 60), st.binary(min_size=1, max_size=9000), max_size=6), st.integers(0, 1 << 19))
+def test_no_byte_between_the_holes_of_a_file_is_lost(extents: dict[int, bytes], size: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "sparse")
+        with path.open("wb") as file:
+            for at, data in extents.items():
+                os.pwrite(file.fileno(), data, at * 8192)
+            os.truncate(path, size)
+        with open_image(f"rootfs:{directory}") as opened:
+            (blob,) = opened.blobs()
+            read = b"".join(blob.chunks())
+            assert opened.assemble({}, {blob.key}).missing == ()
+        with tarfile.open(fileobj=io.BytesIO(read)) as archive:
+            content = archive.extractfile("sparse")
+            assert content is not None
+            assert content.read().replace(b"\0", b"") == path.read_bytes().replace(b"\0", b"")
 
 
 def test_a_link_in_the_place_of_a_listed_directory_is_not_followed(tmp_path: Path) -> None:
@@ -294,6 +318,45 @@ def test_a_value_in_any_file_of_any_name_is_found_there(files: dict[str, bytes],
         report = search(f"rootfs:{directory}")
     assert report.coverage.files == len(files)
     assert [(item.layer, item.path) for item in report.findings] == [(0, leaking.encode().decode())]
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A directory to make a deep tree in: pytest's own clean-up would end in a RecursionError."""
+    yield tmp_path
+    subprocess.run(["rm", "-rf", tmp_path], check=True)
+
+
+def test_directories_in_directories_are_read_as_deep_as_a_path_can_name_them(deep: Path) -> None:
+    top = tree(deep / "rootfs")
+    place = top
+    for _ in range(1_000):
+        place /= "d"
+        place.mkdir()
+    (place / "token").write_text(TOKEN)
+    assert places(search(top)) == [("layer", 0, f"{'d/' * 1_000}token")]
+    handle = os.open(top, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("e" * 200, dir_fd=handle)
+        inner = os.open("e" * 200, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    report = search(top)
+    assert report.verdict is Verdict.LEAKED
+    assert list(unread(report).values()) == ["can't be read: File name too long"]
+
+
+def test_a_large_directory_takes_bounded_memory(tmp_path: Path) -> None:
+    top = tree(tmp_path / "rootfs")
+    for number in range(20_000):
+        (top / "etc" / f"file-{number:06}-{'x' * 100}").touch()
+    with (top / "zeros").open("wb") as file:
+        for _ in range(600):
+            file.write(bytes(1 << 20))
+    outcome = confined.audit(f"rootfs:{top}", tmp_path / "outcome")
+    assert (outcome.status, outcome.report["coverage"]["files"]) == (0, 20_003)
+    assert outcome.megabytes < 512
 
 
 # A tar archive of a root file system.
