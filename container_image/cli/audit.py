@@ -30,12 +30,11 @@ from container_image.cli.stdin import keep_stdin
 from container_image.cli.streams import say
 from container_image.errors import ContainerImageError, InvalidInputError, OutputError
 from container_image.formats.words import Failure, Outcome
-from container_image.oci import Source, open_archive, open_image
+from container_image.oci import Source, is_stdin, open_image, open_stdin
 from container_image.printable import printable
 from container_image.secrets import SecretValue
 from container_image.stored import Environments
 
-_STDIN = "-"
 _EXAMPLES = """\b
 Examples:
   container-image audit app:dev --secret id=TOKEN,env=TOKEN
@@ -102,7 +101,7 @@ def audit(
       dir:DIRECTORY                      skopeo's layout
       rootfs:DIRECTORY, rootfs:FILE      a root file system, or what `docker export` writes
       ./PATH, ../PATH, /PATH, ~/PATH     any of these files and directories
-      -                                  any of these archives, on stdin
+      -, rootfs:-, docker-archive:-:TAG  any of these archives, on stdin
 
     --env searches for all secrets of an environment of the store, with their earlier versions; where --secret names some
     of the store, for those, as the environment has them.
@@ -159,7 +158,7 @@ def audit(
 
 
 def _open(reference: str) -> Source:
-    return open_archive(_STDIN, keep_stdin(), "stdin") if reference == _STDIN else open_image(reference)
+    return open_stdin(reference, keep_stdin()) if is_stdin(reference) else open_image(reference)
 
 
 def _audit_all(

@@ -57,13 +57,16 @@ def read_stdin() -> str | Path:
 
 
 def keep_stdin() -> Path:
-    """A private file with everything that is piped in, which is gone when the command is over.
+    """A private file with everything that is piped in, made by the first call; it is gone when the command is over.
 
     An audit reads an archive more than once, and a pipe can be read once.
 
     Raises:
         InvalidInputError: stdin is closed, a terminal or empty, or there is no room for it.
     """
+    kept: Path | None = click.get_current_context().meta.get(__name__)
+    if kept is not None:
+        return kept
     if sys.stdin is None or sys.stdin.isatty():
         raise InvalidInputError(f"stdin is {'closed' if sys.stdin is None else 'a terminal'}; {_PIPE}")
     path = temporary_directory() / "stdin"
@@ -76,6 +79,7 @@ def keep_stdin() -> Path:
         ) from None
     if not path.stat().st_size:
         raise InvalidInputError(f"stdin is empty; {_PIPE}")
+    click.get_current_context().meta[__name__] = path
     return path
 
 

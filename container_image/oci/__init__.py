@@ -17,7 +17,7 @@ from container_image.oci.model import (
 )
 from container_image.oci.platforms import limit
 from container_image.oci.push import push_archive
-from container_image.oci.reference import open_archive, open_image
+from container_image.oci.reference import is_stdin, open_image, open_stdin
 from container_image.oci.registry import RegistrySource
 from container_image.oci.rootfs import RootfsSource
 from container_image.oci.tree import TreeSource
@@ -39,8 +39,9 @@ __all__ = [
     "TreeSource",
     "again",
     "is_digest",
+    "is_stdin",
     "limit",
-    "open_archive",
     "open_image",
+    "open_stdin",
     "push_archive",
 ]

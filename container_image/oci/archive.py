@@ -27,6 +27,7 @@ from container_image.oci.tape import archive_blobs, blob_digest
 _MAX_LINKS = 40
 # What an archive may hold twice, so that readers differ in which one counts.
 _ROOTS = ("index.json", "manifest.json")
+_ROOTFS = "if it holds the files of a root file system, write rootfs:PATH"
 _CHOOSE = "name one of them, as in docker-archive:PATH:TAG, or save one alone"
 
 
@@ -113,13 +114,13 @@ def holds_image(path: Path, shown: str) -> bool:
     return any(name in _ROOTS for name in _members(path, shown))
 
 
-def require_whole(path: Path) -> None:
+def require_whole(path: Path, shown: str) -> None:
     """Reads a tar archive to its end.
 
     Raises:
-        ImageReadError: it is truncated or malformed.
+        ImageReadError: it is truncated or malformed. Errors call the archive `shown`.
     """
-    for _ in _members(path, str(path)):
+    for _ in _members(path, shown):
         pass
 
 
@@ -139,7 +140,7 @@ def find_root(path: Path, select: str | None, name: str | None = None) -> tuple[
         return pick(children(read_document(documents, "index.json")), select, shown), None
     if "manifest.json" not in documents:
         raise ImageReadError(
-            f"{shown}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json; the files of a `docker export` are rootfs:PATH"
+            f"{shown}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json; {_ROOTFS}"
         )
     entries = [entry for entry in _entries(documents["manifest.json"]) if _selected(entry, select)]
     if not entries:
@@ -155,7 +156,7 @@ def find_root(path: Path, select: str | None, name: str | None = None) -> tuple[
 def _entries(data: bytes) -> list[dict[str, object]]:
     entries = read_document({"manifest.json": b'{"entries":' + data + b"}"}, "manifest.json").get("entries")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
-        raise ImageReadError("manifest.json: not a list of images; the archive is malformed")
+        raise ImageReadError(f"manifest.json: not a list of images; the archive is malformed, or {_ROOTFS}")
     return entries
 
 
@@ -181,7 +182,9 @@ def pick(descriptors: list[Descriptor], select: str | None, where: str) -> Descr
             raise ImageNotFoundError(f"{where}: no image {select!r} in index.json")
         return chosen[0]
     distinct = list(dict.fromkeys(item.digest for item in descriptors))
-    if len(distinct) != 1:
+    if not distinct:
+        raise ImageReadError(f"{where}: no image in index.json; {_ROOTFS}")
+    if len(distinct) > 1:
         tags = ", ".join(
             filter(None, (dict(item.annotations).get("org.opencontainers.image.ref.name") for item in descriptors))
         )

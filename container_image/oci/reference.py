@@ -19,6 +19,7 @@ from container_image.oci.tree import TreeSource
 _TRANSPORT = re.compile(
     r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif|rootfs):"
 )
+_STDIN = re.compile(r"(rootfs:)?-|(?:docker|oci)-archive:-(?:[:@](.+))?")
 _PATH = re.compile(r"/|\.\.?/|~|\.\.?$")
 
 
@@ -67,7 +68,7 @@ def _open_path(reference: str) -> Source:
     path = Path(reference).expanduser()
     if not path.is_dir():
         _must_exist(path)
-        return open_archive(reference, path)
+        return _open_any_archive(reference, path, str(path))
     if (path / "oci-layout").exists() or ((path / "index.json").exists() and (path / "blobs").is_dir()):
         return LayoutSource(f"oci:{reference}", path, None)
     if is_dir_layout(path):
@@ -75,19 +76,32 @@ def _open_path(reference: str) -> Source:
     return TreeSource(f"rootfs:{reference}", path)
 
 
-def open_archive(reference: str, path: Path, name: str | None = None) -> Source:
-    """Opens a tar archive, which holds an image or the files of a root file system. Errors call it `name`, or by its path.
-
-    Raises:
-        ImageNotFoundError: it holds several images.
-        ImageReadError: it can't be read, or is no tar archive.
-    """
-    shown = name or str(path)
+def _open_any_archive(reference: str, path: Path, shown: str) -> Source:
+    """Opens an archive of an image, or of the files of a root file system. Errors call it `shown`."""
     if not is_archive(path):
         raise ImageReadError(f"{shown}: not an image: neither a directory nor a tar archive")
     if holds_image(path, shown):
-        return ArchiveSource(f"oci-archive:{reference}", path, None, name)
+        return ArchiveSource(f"oci-archive:{reference}", path, None, shown)
     return RootfsSource(f"rootfs:{reference}", path)
+
+
+def is_stdin(reference: str) -> bool:
+    """Whether a reference is `-`, an archive on stdin, with or without its transport."""
+    return _STDIN.fullmatch(reference) is not None
+
+
+def open_stdin(reference: str, path: Path) -> Source:
+    """Opens what a reference to stdin names, in the file that stdin was copied to.
+
+    Raises:
+        ImageNotFoundError: the archive lacks the image that the reference names, or holds several where it names none.
+        ImageReadError: it is no tar archive, or a broken one.
+    """
+    match = _STDIN.fullmatch(reference)
+    if match is None or reference == "-":
+        return _open_any_archive(reference, path, "stdin")
+    files, select = match.groups()
+    return _open_files(reference, path, "stdin") if files else ArchiveSource(reference, path, select, "stdin")
 
 
 def _must_exist(path: Path) -> None:
@@ -124,8 +138,12 @@ def _open_rootfs(reference: str, rest: str) -> Source:
     if path.is_dir():
         return TreeSource(reference, path)
     _must_exist(path)
+    return _open_files(reference, path, str(path))
+
+
+def _open_files(reference: str, path: Path, shown: str) -> Source:
     # A layer's index ends in silence where a tar archive is damaged.
-    require_whole(path)
+    require_whole(path, shown)
     return RootfsSource(reference, path)
 
 

@@ -223,6 +223,21 @@ def test_stdin_is_one_of_several_images(images: Path) -> None:
     assert (done.return_value, done.stdout) == (1, "leaked -\n")
 
 
+def test_what_is_on_stdin_may_be_named(images: Path) -> None:
+    manifest = [{"Config": "c.json", "RepoTags": [f"app:{tag}"], "Layers": [f"{tag}.tar"]} for tag in ("a", "b")]
+    files = {f"{tag}.tar": layer_tar({"file": text}) for tag, text in (("a", b"nothing"), ("b", TOKEN.encode()))}
+    piped = layer_tar({**files, "c.json": b"{}", "manifest.json": json.dumps(manifest).encode()})
+    # Each of two images in one archive; everything in the archive is searched, for either.
+    done = run("docker-archive:-:app:a", "docker-archive:-:app:b", "rootfs:-", "--format", "json", stdin=piped)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [report["image"]["reference"] for report in found] == [
+        "docker-archive:-:app:a", "docker-archive:-:app:b", "rootfs:-",
+    ]  # fmt: skip
+    assert [report["findings"][0]["surface"] for report in found] == ["metadata", "layer", "layer"]
+    with pytest.raises(Exception, match=r"stdin: 2 images in manifest\.json .*; name one of them, as in"):
+        raise run("-", stdin=piped).exception or AssertionError
+
+
 def test_the_copy_that_a_self_test_plants_in_may_be_on_stdin(images: Path) -> None:
     piped = layer_tar({"file": b"nothing"})
     done = CliRunner().invoke(commands, ["audit", "--self-test", "-"], input=piped, standalone_mode=False)
@@ -237,7 +252,10 @@ def test_the_copy_that_a_self_test_plants_in_may_be_on_stdin(images: Path) -> No
         (b"Error response from daemon\n" * 40, "stdin: not an image: neither a directory nor a tar archive"),
         (layer_tar({"a": b"x" * 9000})[:5000], "stdin: truncated"),
         (gzip.compress(layer_tar({"a": os.urandom(9000)}))[:-900], "stdin: truncated gzip stream"),
-        (layer_tar({"index.json": b"{}"}), "stdin: 0 images in index.json"),
+        (
+            layer_tar({"index.json": b"{}"}),
+            "stdin: no image in index.json; if it holds the files of a root file system",
+        ),
     ],
 )
 def test_what_is_no_whole_image_on_stdin_is_an_error(images: Path, piped: bytes, message: str) -> None:
@@ -280,6 +298,17 @@ def test_a_signal_removes_what_was_kept_of_stdin_and_loses_no_report(images: Pat
     assert process.returncode == 143
     assert output.startswith(b"LEAKED: ")
     assert list(kept.iterdir()) == []
+
+
+def test_stdin_that_has_no_room_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = ["sh", "-c", 'ulimit -f 2000; exec "$@"', "sh", *PROGRAM, "audit", "-", "--secret", "id=TOKEN"]
+    environment = {**os.environ, "TMPDIR": str(scratch), "TOKEN": TOKEN}
+    done = subprocess.run(command, env=environment, input=bytes(4 << 20), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"File too large; save the image to a file and name that, or set TMPDIR" in done.stderr
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_large_archive_on_stdin_takes_little_memory_and_leaves_nothing(tmp_path: Path) -> None:
