@@ -6,7 +6,6 @@ import contextlib
 import json
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import click
@@ -109,9 +108,9 @@ def audit(
     What a policy accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
     it.
 
-    The exit code of several images is the worst of theirs: 1, a leak, before 2, an error, before 3, incomplete. An image
-    that can't be audited is told on stderr, and the others are audited all the same. JSON is then one line for each
-    image.
+    Several images have one exit code, the first of these that any of them has: 1 (a leak), 2 (an error), 3 (incomplete).
+    An error with one image is a message on stderr, and the others are audited all the same. The JSON report of several
+    images is one line for each.
     """
     if schema:
         click.echo(json.dumps(AuditReport.model_json_schema(), indent=2))
@@ -143,17 +142,23 @@ def audit(
     for name, values in parse_earlier(earlier, given).items():
         given[name] = given[name].with_earlier(values)
     searched = read_values(given, named)
-    shown = None if quiet else form
+
+    def tell(outcomes: Sequence[Outcome]) -> None:
+        if quiet:
+            # Before the files, which may be on a full disk.
+            _tell_verdicts(references, outcomes)
+        shown = None if quiet else form
+        if len(references) == 1 and isinstance(outcomes[0], AuditReport):
+            write_reports(outcomes[0], shown, paths)
+        else:
+            write_joined(outcomes, shown, paths)
+
     if len(references) == 1:
-        report = audit_reference(references[0], searched, opener=_open, policy=policy)
-        write_reports(report, shown, paths)
-        outcomes: list[Outcome] = [report]
+        # Its error is the command's.
+        outcomes: list[Outcome] = [audit_reference(references[0], searched, opener=_open, policy=policy)]
+        tell(outcomes)
     else:
-        outcomes = _audit_all(
-            references, searched, policy, debug=debug, write=partial(write_joined, form=shown, reports=paths)
-        )
-    if quiet:
-        _tell_verdicts(references, outcomes)
+        outcomes = _audit_all(references, searched, policy, debug=debug, tell=tell)
     return _status(outcomes, incomplete_fails=fail_on == "incomplete")
 
 
@@ -167,20 +172,20 @@ def _audit_all(
     policy: AuditPolicy,
     *,
     debug: bool,
-    write: Callable[[Sequence[Outcome]], None],
+    tell: Callable[[Sequence[Outcome]], None],
 ) -> list[Outcome]:
-    """Audits each image, whatever becomes of the others, and writes what came of them, also when it is interrupted."""
+    """Audits each image, whatever becomes of the others, and tells the outcomes, also those before an interruption."""
     outcomes: list[Outcome] = []
     try:
         for reference in references:
             outcomes.append(_outcome(reference, values, policy, debug=debug))
     except BaseException:
         if outcomes:
-            # That it was interrupted is told before that its reports can't be written.
+            # The interruption is the command's error, not a report that can't be written.
             with contextlib.suppress(OutputError):
-                write(outcomes)
+                tell(outcomes)
         raise
-    write(outcomes)
+    tell(outcomes)
     return outcomes
 
 
@@ -196,7 +201,7 @@ def _outcome(reference: str, values: Sequence[SecretValue], policy: AuditPolicy,
 
 
 def _tell_verdicts(references: Sequence[str], outcomes: Sequence[Outcome]) -> None:
-    for reference, outcome in zip(references, outcomes, strict=True):
+    for reference, outcome in zip(references, outcomes, strict=False):
         if isinstance(outcome, AuditReport) and outcome.verdict is not Verdict.CLEAN:
             click.echo(printable(f"{outcome.verdict.value} {reference}"))
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as SarifLog
 
-from container_image import AuditReport
+from container_image import AuditReport, OutputError
 from container_image.cli import commands
 from container_image.formats import FORMATS, JOINED
 from container_image.formats.words import Failure
@@ -177,6 +177,13 @@ def test_quiet_says_what_is_not_clean_and_nothing_else(
     assert (done.return_value, done.stdout.splitlines()) == (status, lines)
     assert "searched for 1 secret" in (images / "report").read_text()
     assert ("missing.tar" in done.stderr) == ("missing" in given)
+
+
+@pytest.mark.parametrize("given", [["leaking"], ["clean", "leaking"]])
+def test_quiet_shows_a_leak_whose_report_cannot_be_written(images: Path, given: list[str]) -> None:
+    done = run(*paths(*given), "--quiet", "--report", "json=/dev/full")
+    assert isinstance(done.exception, OutputError)
+    assert done.stdout == "leaked ./leaking.tar\n"
 
 
 def test_quiet_leaves_no_place_for_a_report_on_stdout(images: Path) -> None:
