@@ -184,6 +184,13 @@ def test_what_cannot_be_read_is_unread(public: Path, monkeypatch: pytest.MonkeyP
     assert report.verdict is Verdict.INCOMPLETE
     denied = "can't be read: Permission denied"
     assert unread(report) == {"etc/shadow": denied, "root": denied}
+    odd = top / "etc" / (os.fsdecode(b"\xff\n") + TOKEN)
+    odd.touch()
+    odd.chmod(0)
+    report = as_nobody(public, str(top))
+    assert report.verdict is Verdict.LEAKED
+    assert unread(report) == {"etc/shadow": denied, "root": denied, "etc/\\xff\n[TOKEN]": denied}
+    assert TOKEN not in report.model_dump_json()
 
 
 def test_another_file_system_in_a_directory_is_unread() -> None:
