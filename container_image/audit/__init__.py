@@ -1,7 +1,7 @@
 """The audit: an image and some secrets' values go in, a report of where the values are comes out."""
 
 from container_image.audit.attribution import SourceMap
-from container_image.audit.engine import AuditEvent, audit, audit_source
+from container_image.audit.engine import AuditEvent, audit, audit_reference, audit_source, read_values
 from container_image.audit.policy import AcceptedUnread, AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, with_exports
 from container_image.audit.selftest import Recall, self_test
@@ -17,7 +17,9 @@ __all__ = [
     "SourceMap",
     "Verdict",
     "audit",
+    "audit_reference",
     "audit_source",
+    "read_values",
     "self_test",
     "with_exports",
 ]

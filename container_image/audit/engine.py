@@ -49,7 +49,8 @@ def audit(
 ) -> AuditReport:
     """Searches every byte of an image for the values of some secrets, in every form they realistically take.
 
-    `reference` is named as in containers-transports(5), whoever built the image. With `environments` of the store (or
+    `reference` is named as in containers-transports(5), whoever built the image; `rootfs:PATH` is a root file system, and a
+    path that begins with `/`, `./`, `../` or `~` is recognised by its content. With `environments` of the store (or
     "all"), secrets of the store are searched for as each of them has them; without such secrets, everything that the
     environments hold is.
     `source` is the Dockerfile, where it is known: findings then carry its lines. `warnings` are passed on into the report.
@@ -64,10 +65,42 @@ def audit(
     policy = AuditPolicy() if policy is None else policy
     if not isinstance(policy, AuditPolicy):
         raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
+    values = read_values(secrets, environments)
+    return audit_reference(reference, values, policy=policy, on_event=on_event, source=source, warnings=warnings)
+
+
+def read_values(
+    secrets: Mapping[str, str | bytes | Secret | SecretValue], environments: Environments = ()
+) -> tuple[SecretValue, ...]:
+    """The values that an audit searches for, each read once from where it is kept.
+
+    Raises:
+        InvalidInputError: there is no secret to search for.
+        SecretSourceError: a secret's source is missing, unreadable or empty, or an environment lacks it.
+    """
     values = in_environments(secrets, environments)
     _require_one(values)
+    return values
+
+
+def audit_reference(
+    reference: str,
+    values: Sequence[SecretValue],
+    *,
+    opener: Callable[[str], Source] = open_image,
+    policy: AuditPolicy | None = None,
+    on_event: Callable[[AuditEvent], None] | None = None,
+    source: SourceMap | None = None,
+    warnings: Iterable[AuditWarning] = (),
+) -> AuditReport:
+    """Audits the image that `opener` opens, and records it: in the store's log before, in the state directory after.
+
+    Raises:
+        ImageNotFoundError, ImageReadError, EngineError: the image can't be had.
+        StoreError: the use of the store's secrets can't be logged.
+    """
     note_use("audit", reference, values)
-    with open_image(reference) as opened:
+    with opener(reference) as opened:
         report = audit_source(
             opened,
             values,

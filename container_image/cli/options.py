@@ -12,7 +12,8 @@ import click
 
 from container_image.audit import AuditPolicy, AuditReport
 from container_image.errors import InvalidInputError, OutputError
-from container_image.formats import FORMATS
+from container_image.formats import FORMATS, JOINED
+from container_image.formats.words import Outcome
 from container_image.secrets import Secret
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -227,12 +228,25 @@ def write_reports(report: AuditReport, form: str | None, reports: Sequence[tuple
     Raises:
         OutputError: files that can't be written after all; whatever can be written is.
     """
+    _write(lambda name: FORMATS[name](report), form, reports)
+
+
+def write_joined(outcomes: Sequence[Outcome], form: str | None, reports: Sequence[tuple[str, Path]]) -> None:
+    """Writes what came of several audits, each time as one document, as `write_reports` does.
+
+    Raises:
+        OutputError: files that can't be written after all; whatever can be written is.
+    """
+    _write(lambda name: JOINED[name](outcomes), form, reports)
+
+
+def _write(render: Callable[[str], str], form: str | None, reports: Sequence[tuple[str, Path]]) -> None:
     if form is not None:
-        click.echo(FORMATS[form](report), nl=False)
+        click.echo(render(form), nl=False)
     problems = []
     for name, path in reports:
         try:
-            path.write_text(FORMATS[name](report), encoding="utf-8", errors="backslashreplace")
+            path.write_text(render(name), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             problems.append(f"{path}: the report can't be written: {error.strerror}")
     if problems:

@@ -1,4 +1,4 @@
-"""What is piped into a build: a Dockerfile, or a context in a tar archive."""
+"""Standard input as a Dockerfile, a build context in a tar archive, or an image's archive."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import click
 
 from container_image.build.remote import decode
 from container_image.errors import InvalidInputError
+
+_PIECE = 1 << 20
+_PIPE = "pipe an image in, as in `docker save app:dev | container-image audit - --secret id=TOKEN`"
 
 
 def read_dockerfile() -> str:
@@ -51,6 +54,33 @@ def read_stdin() -> str | Path:
         except (tarfile.TarError, OSError, EOFError) as error:
             raise InvalidInputError(f"the archive on stdin can't be unpacked: {error}; name a directory") from None
         return directory
+
+
+def keep_stdin() -> Path:
+    """A private file with everything that is piped in, made by the first call; it is gone when the command is over.
+
+    An audit reads an archive more than once, and a pipe can be read once.
+
+    Raises:
+        InvalidInputError: stdin is closed, a terminal or empty, or there is no room for it.
+    """
+    kept: Path | None = click.get_current_context().meta.get(__name__)
+    if kept is not None:
+        return kept
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidInputError(f"stdin is {'closed' if sys.stdin is None else 'a terminal'}; {_PIPE}")
+    path = temporary_directory() / "stdin"
+    try:
+        with path.open("xb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, _PIECE)
+    except OSError as error:
+        raise InvalidInputError(
+            f"stdin can't be kept in {path.parent}: {error.strerror}; save the image to a file and name that, or set TMPDIR to a directory with room for it"
+        ) from None
+    if not path.stat().st_size:
+        raise InvalidInputError(f"stdin is empty; {_PIPE}")
+    click.get_current_context().meta[__name__] = path
+    return path
 
 
 def temporary_directory() -> Path:

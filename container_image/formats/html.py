@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from container_image.audit import AuditReport, Finding
-from container_image.formats.words import clean, gaps, heading, image_name, made_by, summary, verdict, where
+from container_image.formats.words import (
+    Failure,
+    Outcome,
+    clean,
+    gaps,
+    heading,
+    image_name,
+    joint_summary,
+    made_by,
+    summary,
+    verdict,
+    where,
+)
 
 _STYLE = """\
 :root{color-scheme:light dark;--line:#8884;--leaked:#c62828;--incomplete:#b26a00;--clean:#2e7d32}
@@ -30,7 +42,21 @@ _TITLES = {
 
 def render(report: AuditReport) -> str:
     """The report as a page, in ASCII."""
-    title = f"{verdict(report)}: {image_name(report)}"
+    return _page(_title(report), _report(report))
+
+
+def join(outcomes: Sequence[Outcome]) -> str:
+    """One page with the reports one below the other, under a line that sums them up."""
+    title = joint_summary(outcomes)
+    parts = [_failed(outcome) if isinstance(outcome, Failure) else _report(outcome) for outcome in outcomes]
+    return _page(title, f"<p>{_text(title)}</p>\n{''.join(parts)}")
+
+
+def _title(report: AuditReport) -> str:
+    return f"{verdict(report)}: {image_name(report)}"
+
+
+def _page(title: str, body: str) -> str:
     page = f"""\
 <!DOCTYPE html>
 <html lang="en">
@@ -43,13 +69,23 @@ def render(report: AuditReport) -> str:
 {_STYLE}</style>
 </head>
 <body>
-<h1 class="{report.verdict.value}">{_text(title)}</h1>
-<p>{_text(summary(report))}</p>
-{_facts(*_identity(report))}
-{"".join(_sections(report))}</body>
+{body}</body>
 </html>
 """
     return page.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _report(report: AuditReport) -> str:
+    return f"""\
+<h1 class="{report.verdict.value}">{_text(_title(report))}</h1>
+<p>{_text(summary(report))}</p>
+{_facts(*_identity(report))}
+{"".join(_sections(report))}"""
+
+
+def _failed(failure: Failure) -> str:
+    title = f"not audited: {failure.reference}"
+    return f'<h1 class="incomplete">{_text(title)}</h1>\n<p>{_text(failure.message)}</p>\n'
 
 
 def _identity(report: AuditReport) -> Iterator[tuple[str, str]]:

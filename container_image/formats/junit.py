@@ -7,36 +7,67 @@ is an error. What the policy accepts passes, with a note.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from container_image.audit import AuditReport
-from container_image.formats.words import clean, gaps, heading, image_name, made_by, summary, where
+from container_image.formats.words import Failure, Outcome, clean, gaps, heading, image_name, made_by, summary, where
 
 # What is left of these once `clean` is done: XML 1.0 has no way to write them (section 2.2).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COUNTS = {
+    "tests": "testcase",
+    "failures": "testcase/failure",
+    "errors": "testcase/error",
+    "skipped": "testcase/skipped",
+}
 
 
 def render(report: AuditReport) -> str:
     """The report as XML, in ASCII."""
+    return _document([_suite(report)])
+
+
+def join(outcomes: Sequence[Outcome]) -> str:
+    """One document with a test suite for each image. An image that could not be audited is one case, an error."""
+    return _document([_failed(outcome) if isinstance(outcome, Failure) else _suite(outcome) for outcome in outcomes])
+
+
+def _document(suites: Sequence[ElementTree.Element]) -> str:
+    totals = {name: str(sum(int(suite.get(name, "0")) for suite in suites)) for name in _COUNTS}
+    root = ElementTree.Element("testsuites", totals)
+    root.set("time", f"{sum(float(suite.get('time', '0')) for suite in suites):.3f}")
+    root.extend(suites)
+    ElementTree.indent(root)
+    document: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return document.decode() + "\n"
+
+
+def _suite(report: AuditReport) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite")
     for row in report.secrets:
         name = _text(row.label)
         case = ElementTree.SubElement(suite, "testcase", classname=_text(image_name(report)), name=name, time="0")
         _judge(case, row.label, row.reason, report)
-    counted = {
-        "tests": str(len(suite)),
-        "failures": str(len(suite.findall("testcase/failure"))),
-        "errors": str(len(suite.findall("testcase/error"))),
-        "skipped": str(len(suite.findall("testcase/skipped"))),
-        "time": f"{report.duration_seconds:.3f}",
-    }
-    suite.attrib.update({"name": _text(f"container-image audit {image_name(report)}"), **counted})
+    _count(suite, image_name(report), report.duration_seconds)
     ElementTree.SubElement(suite, "system-out").text = _text(f"{summary(report)}; {report.image.digest}")
-    root = ElementTree.Element("testsuites", counted)
-    root.append(suite)
-    ElementTree.indent(root)
-    document: bytes = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
-    return document.decode() + "\n"
+    return suite
+
+
+def _failed(failure: Failure) -> ElementTree.Element:
+    suite = ElementTree.Element("testsuite")
+    case = ElementTree.SubElement(suite, "testcase", classname=_text(failure.reference), name="audit", time="0")
+    _outcome(case, "error", f"not audited: {failure.message}", "error", [failure.message])
+    _count(suite, failure.reference, 0)
+    return suite
+
+
+def _count(suite: ElementTree.Element, image: str, seconds: float) -> None:
+    """Names a suite and counts its cases."""
+    suite.set("name", _text(f"container-image audit {image}"))
+    for name, path in _COUNTS.items():
+        suite.set(name, str(len(suite.findall(path))))
+    suite.set("time", f"{seconds:.3f}")
 
 
 def _judge(case: ElementTree.Element, secret: str, reason: str | None, report: AuditReport) -> None:

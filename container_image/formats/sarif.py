@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import urllib.parse
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 from container_image.audit import AuditReport, Finding
-from container_image.formats.words import clean, gaps, heading, image_name, made_by, summary, where
+from container_image.formats.words import Failure, Outcome, clean, gaps, heading, image_name, made_by, summary, where
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _IMAGE = "IMAGE"
@@ -22,11 +24,25 @@ _NOTIFICATIONS = {
     "another-value": "The image was built with another value of a secret.",
     "absent-platform": "A platform of the image is not there.",
     "warning": "Something worth knowing that is not in the image.",
+    "not-audited": "The image could not be audited.",
 }
 
 
 def render(report: AuditReport) -> str:
     """The report as indented JSON, in ASCII."""
+    return _log([_run(report)])
+
+
+def join(outcomes: Sequence[Outcome]) -> str:
+    """One log with a run for each image. The run of one that could not be audited was not successful."""
+    return _log([_failed(outcome) if isinstance(outcome, Failure) else _run(outcome) for outcome in outcomes])
+
+
+def _log(runs: list[dict[str, Any]]) -> str:
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": runs}, indent=2) + "\n"
+
+
+def _run(report: AuditReport) -> dict[str, Any]:
     rules: dict[str, Finding] = {}
     for finding in report.findings:
         rules.setdefault(_rule_id(finding), finding)
@@ -35,19 +51,9 @@ def render(report: AuditReport) -> str:
     notifications = [
         _notification(gap.kind, "note" if gap.accepted else "error", f"{gap.what}: {gap.why}") for gap in found
     ] + [_notification("warning", "warning", warning.message) for warning in report.warnings]
-    run = {
-        "tool": {
-            "driver": {
-                "name": "container-image",
-                "version": report.engine.version,
-                "rules": [_rule(name, finding) for name, finding in rules.items()],
-                "notifications": [
-                    {"id": name, "shortDescription": {"text": text}} for name, text in _NOTIFICATIONS.items()
-                ],
-            }
-        },
-        # What comes before the last slash tells the audits of several images in one repository apart.
-        "automationDetails": {"id": f"container-image/{_uri(image_name(report))}/"},
+    return {
+        "tool": _tool(report.engine.version, [_rule(name, finding) for name, finding in rules.items()]),
+        "automationDetails": _automation(image_name(report)),
         "invocations": [
             {
                 "executionSuccessful": all(gap.accepted for gap in found),
@@ -63,7 +69,26 @@ def render(report: AuditReport) -> str:
             "digest": clean(report.image.digest),
         },
     }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    notification = _notification("not-audited", "error", f"{failure.reference}: {failure.message}")
+    return {
+        "tool": _tool(version("container-image"), []),
+        "automationDetails": _automation(failure.reference),
+        "invocations": [{"executionSuccessful": False, "toolExecutionNotifications": [notification]}],
+        "results": [],
+    }
+
+
+def _tool(release: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    notifications = [{"id": name, "shortDescription": {"text": text}} for name, text in _NOTIFICATIONS.items()]
+    return {"driver": {"name": "container-image", "version": release, "rules": rules, "notifications": notifications}}
+
+
+def _automation(image: str) -> dict[str, str]:
+    # What comes before the last slash tells the audits of several images in one repository apart.
+    return {"id": f"container-image/{_uri(image)}/"}
 
 
 def _rule_id(finding: Finding) -> str:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import glob
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from container_image.audit import AuditReport, Finding
-from container_image.formats.words import heading, image_name, made_by, short, summary, where
+from container_image.formats.words import (
+    Outcome,
+    heading,
+    image_name,
+    joint_summary,
+    made_by,
+    short,
+    summary,
+    where,
+)
 from container_image.printable import printable
 
 
 def render(report: AuditReport) -> str:
     """The report as plain text."""
     return "\n".join(map(printable, _lines(report))) + "\n"
+
+
+def join(outcomes: Sequence[Outcome]) -> str:
+    """The reports one after another, then one line that sums them up and names what was not audited."""
+    reports = [render(outcome) for outcome in outcomes if isinstance(outcome, AuditReport)]
+    return "\n".join([*reports, printable(joint_summary(outcomes)) + "\n"])
 
 
 def _lines(report: AuditReport) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,18 @@ class Gap:
     what: str
     why: str
     accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that could not be audited, by the name that it was given, and the error's message."""
+
+    reference: str
+    message: str
+
+
+Outcome = AuditReport | Failure
+"""One of several images: its report, or why there is none."""
 
 
 def gaps(report: AuditReport) -> Iterator[Gap]:
@@ -58,6 +70,22 @@ def verdict(report: AuditReport) -> str:
     """The verdict's word; of a clean one, with how much was accepted."""
     word = {Verdict.CLEAN: "clean", Verdict.LEAKED: "LEAKED", Verdict.INCOMPLETE: "INCOMPLETE"}[report.verdict]
     return f"{word}, {report.accepted} accepted" if report.accepted and report.verdict is Verdict.CLEAN else word
+
+
+def joint_summary(outcomes: Sequence[Outcome]) -> str:
+    """How many of several images came to which verdict; those that are not clean are named."""
+    names: dict[str, list[str]] = {"leaked": [], "not audited": [], "incomplete": [], "clean": []}
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            names["not audited"].append(outcome.reference)
+        else:
+            names[outcome.verdict.value].append(image_name(outcome))
+    parts = [
+        f"{len(found)} {word}" + ("" if word == "clean" else f" ({', '.join(found)})")
+        for word, found in names.items()
+        if found
+    ]
+    return f"{count(len(outcomes), 'image')}: {', '.join(parts)}"
 
 
 def image_name(report: AuditReport) -> str:

@@ -2,6 +2,7 @@
 
 from container_image.oci.archive import ArchiveSource
 from container_image.oci.daemon import DaemonSource
+from container_image.oci.dir import DirSource
 from container_image.oci.layout import LayoutSource
 from container_image.oci.model import (
     Blob,
@@ -16,9 +17,10 @@ from container_image.oci.model import (
 )
 from container_image.oci.platforms import limit
 from container_image.oci.push import push_archive
-from container_image.oci.reference import open_image
+from container_image.oci.reference import is_stdin, open_image, open_stdin
 from container_image.oci.registry import RegistrySource
 from container_image.oci.rootfs import RootfsSource
+from container_image.oci.tree import TreeSource
 
 __all__ = [
     "ArchiveSource",
@@ -26,6 +28,7 @@ __all__ = [
     "DaemonSource",
     "Descriptor",
     "DigestKind",
+    "DirSource",
     "Image",
     "ImageConfig",
     "LayoutSource",
@@ -33,9 +36,12 @@ __all__ = [
     "RegistrySource",
     "RootfsSource",
     "Source",
+    "TreeSource",
     "again",
     "is_digest",
+    "is_stdin",
     "limit",
     "open_image",
+    "open_stdin",
     "push_archive",
 ]

@@ -27,16 +27,22 @@ from container_image.oci.tape import archive_blobs, blob_digest
 _MAX_LINKS = 40
 # What an archive may hold twice, so that readers differ in which one counts.
 _ROOTS = ("index.json", "manifest.json")
+_ROOTFS = "if it holds the files of a root file system, write rootfs:PATH"
+_CHOOSE = "name one of them, as in docker-archive:PATH:TAG, or save one alone"
 
 
 class ArchiveSource:
-    """A tar archive that holds an image. `select` picks one of several images in it, by tag or digest."""
+    """A tar archive that holds an image. `select` picks one of several images in it, by tag or digest.
 
-    def __init__(self, reference: str, path: Path, select: str | None) -> None:
+    Errors call the archive `name`, or by its path.
+    """
+
+    def __init__(self, reference: str, path: Path, select: str | None, name: str | None = None) -> None:
         self.reference = reference
         self._path = path
+        self._name = name or str(path)
         self._links: dict[str, str] = {}
-        root, self._legacy = find_root(path, select)
+        root, self._legacy = find_root(path, select, name)
         self._root = root
         self.digest = root.digest
         self.digest_kind: DigestKind = (
@@ -45,13 +51,13 @@ class ArchiveSource:
 
     def blobs(self) -> Iterator[Blob]:
         with self._path.open("rb") as file:
-            yield from archive_blobs(file, str(self._path), self._links)
+            yield from archive_blobs(file, self._name, self._links)
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
         for name in _ROOTS:
             if again(name) in seen:
                 raise ImageReadError(
-                    f"{self._path}: it has two {name}, and readers differ in which counts; save it again"
+                    f"{self._name}: it has two {name}, and readers differ in which counts; save it again"
                 )
         if self._legacy is not None:
             return _assemble_legacy(self._legacy, self._links, documents, seen)
@@ -64,29 +70,29 @@ class ArchiveSource:
         return None
 
 
-def read_documents(path: Path, names: Collection[str]) -> dict[str, bytes]:
-    """The members of these names; those that are not there are left out."""
+def read_documents(path: Path, names: Collection[str], shown: str) -> dict[str, bytes]:
+    """The members of these names; those that are not there are left out. Errors call the archive `shown`."""
     found: dict[str, bytes] = {}
     try:
         with path.open("rb") as file:
-            for blob in archive_blobs(file, str(path)):
+            for blob in archive_blobs(file, shown):
                 if blob.name in names:
-                    found[blob.name] = _whole(blob, path)
+                    found[blob.name] = _whole(blob, shown)
                     if len(found) == len(names):
                         break
     except OSError as error:
-        raise ImageReadError(f"{path}: can't be read: {error.strerror}") from None
+        raise ImageReadError(f"{shown}: can't be read: {error.strerror}") from None
     return found
 
 
-def _whole(blob: Blob, path: Path) -> bytes:
+def _whole(blob: Blob, shown: str) -> bytes:
     pieces: list[bytes] = []
     size = 0
     for piece in blob.pieces:
         pieces.append(piece)
         size += len(piece)
         if size > DOCUMENT_LIMIT:
-            raise ImageReadError(f"{path}: its {blob.name} has more than {DOCUMENT_LIMIT >> 20} MiB; it is no image's")
+            raise ImageReadError(f"{shown}: its {blob.name} has more than {DOCUMENT_LIMIT >> 20} MiB; it is no image's")
     return b"".join(pieces)
 
 
@@ -99,20 +105,49 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, object] | None]:
-    documents = read_documents(path, {"index.json", "manifest.json"})
+def holds_image(path: Path, shown: str) -> bool:
+    """Whether an archive has an image's documents at its root; otherwise it was read to its end.
+
+    Raises:
+        ImageReadError: it is truncated or malformed. Errors call the archive `shown`.
+    """
+    return any(name in _ROOTS for name in _members(path, shown))
+
+
+def require_whole(path: Path, shown: str) -> None:
+    """Reads a tar archive to its end.
+
+    Raises:
+        ImageReadError: it is truncated or malformed. Errors call the archive `shown`.
+    """
+    for _ in _members(path, shown):
+        pass
+
+
+def _members(path: Path, shown: str) -> Iterator[str]:
+    try:
+        with path.open("rb") as file:
+            yield from (blob.name for blob in archive_blobs(file, shown))
+    except OSError as error:
+        raise ImageReadError(f"{shown}: can't be read: {error.strerror}") from None
+
+
+def find_root(path: Path, select: str | None, name: str | None = None) -> tuple[Descriptor, dict[str, object] | None]:
+    """The root of an archive's image; with it, for an archive of `docker save` before Engine 25, its manifest's entry."""
+    shown = name or str(path)
+    documents = read_documents(path, _ROOTS, shown)
     if "index.json" in documents:
-        return pick(children(read_document(documents, "index.json")), select, str(path)), None
+        return pick(children(read_document(documents, "index.json")), select, shown), None
     if "manifest.json" not in documents:
         raise ImageReadError(
-            f"{path}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json"
+            f"{shown}: neither an OCI archive nor one of `docker save`: no index.json, no manifest.json; {_ROOTFS}"
         )
     entries = [entry for entry in _entries(documents["manifest.json"]) if _selected(entry, select)]
     if not entries:
-        raise ImageNotFoundError(f"{path}: no image {select!r} in the archive")
+        raise ImageNotFoundError(f"{shown}: no image {select!r} in the archive")
     if len(entries) > 1:
         tags = ", ".join(str(tag) for entry in entries for tag in _tags(entry))
-        raise ImageNotFoundError(f"{path}: {len(entries)} images in manifest.json ({tags}); name one of them")
+        raise ImageNotFoundError(f"{shown}: {len(entries)} images in manifest.json ({tags}); {_CHOOSE}")
     config = str(entries[0].get("Config"))
     digest = "sha256:" + posixpath.basename(config).removesuffix(".json")
     return Descriptor(digest), entries[0]
@@ -121,7 +156,7 @@ def find_root(path: Path, select: str | None) -> tuple[Descriptor, dict[str, obj
 def _entries(data: bytes) -> list[dict[str, object]]:
     entries = read_document({"manifest.json": b'{"entries":' + data + b"}"}, "manifest.json").get("entries")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
-        raise ImageReadError("manifest.json: not a list of images; the archive is malformed")
+        raise ImageReadError(f"manifest.json: not a list of images; the archive is malformed, or {_ROOTFS}")
     return entries
 
 
@@ -147,13 +182,13 @@ def pick(descriptors: list[Descriptor], select: str | None, where: str) -> Descr
             raise ImageNotFoundError(f"{where}: no image {select!r} in index.json")
         return chosen[0]
     distinct = list(dict.fromkeys(item.digest for item in descriptors))
-    if len(distinct) != 1:
+    if not distinct:
+        raise ImageReadError(f"{where}: no image in index.json; {_ROOTFS}")
+    if len(distinct) > 1:
         tags = ", ".join(
             filter(None, (dict(item.annotations).get("org.opencontainers.image.ref.name") for item in descriptors))
         )
-        raise ImageNotFoundError(
-            f"{where}: {len(distinct)} images in index.json ({tags or 'untagged'}); name one of them"
-        )
+        raise ImageNotFoundError(f"{where}: {len(distinct)} images in index.json ({tags or 'untagged'}); {_CHOOSE}")
     return descriptors[0]
 
 

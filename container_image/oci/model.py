@@ -89,7 +89,7 @@ class Image:
 
 
 class Source(Protocol):
-    """An opened image: resolved to a digest once, then read once."""
+    """An opened image: resolved to a digest once, then read once. A directory of files has its digest when it was read."""
 
     reference: str
     digest: str

@@ -7,21 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from container_image.errors import ImageNotFoundError, ImageReadError, UnknownReferenceError
-from container_image.oci.archive import ArchiveSource, is_archive
+from container_image.oci.archive import ArchiveSource, holds_image, is_archive, require_whole
 from container_image.oci.daemon import DaemonSource
+from container_image.oci.dir import DirSource, is_dir_layout
 from container_image.oci.layout import LayoutSource
 from container_image.oci.model import Source
 from container_image.oci.registry import RegistrySource
+from container_image.oci.rootfs import RootfsSource
+from container_image.oci.tree import TreeSource
 
-_TRANSPORT = re.compile(r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif):")
+_TRANSPORT = re.compile(
+    r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif|rootfs):"
+)
+_STDIN = re.compile(r"(rootfs:)?-|(?:docker|oci)-archive:-(?:[:@](.+))?")
 _PATH = re.compile(r"/|\.\.?/|~|\.\.?$")
 
 
 def open_image(reference: str) -> Source:
     """Opens an image and resolves its name to a digest.
 
-    Without a transport, what begins with `/`, `./`, `../` or `~` is a path, recognised by its content; anything else
-    is an image of the daemon.
+    `rootfs:PATH` is our own transport: a directory, or a tar archive as `docker export` writes it, with the files of a
+    root file system. Without a transport, a reference that begins with `/`, `./`, `../` or `~` is a path, whose content
+    decides between an image in one of the layouts and a root file system; anything else is an image of the daemon.
 
     Raises:
         UnknownReferenceError: the reference has an unknown transport or none of the forms above.
@@ -59,12 +66,42 @@ def _open_daemon(reference: str, name: str) -> Source:
 
 def _open_path(reference: str) -> Source:
     path = Path(reference).expanduser()
-    if path.is_dir():
+    if not path.is_dir():
+        _must_exist(path)
+        return _open_any_archive(reference, path, str(path))
+    if (path / "oci-layout").exists() or ((path / "index.json").exists() and (path / "blobs").is_dir()):
         return LayoutSource(f"oci:{reference}", path, None)
-    _must_exist(path)
-    if is_archive(path):
-        return ArchiveSource(f"oci-archive:{reference}", path, None)
-    raise ImageReadError(f"{reference}: not an image: neither a directory with an OCI layout nor a tar archive")
+    if is_dir_layout(path):
+        return DirSource(f"dir:{reference}", path)
+    return TreeSource(f"rootfs:{reference}", path)
+
+
+def _open_any_archive(reference: str, path: Path, shown: str) -> Source:
+    """Opens an archive of an image, or of the files of a root file system. Errors call it `shown`."""
+    if not is_archive(path):
+        raise ImageReadError(f"{shown}: not an image: neither a directory nor a tar archive")
+    if holds_image(path, shown):
+        return ArchiveSource(f"oci-archive:{reference}", path, None, shown)
+    return RootfsSource(f"rootfs:{reference}", path)
+
+
+def is_stdin(reference: str) -> bool:
+    """Whether a reference is `-`, an archive on stdin, with or without its transport."""
+    return _STDIN.fullmatch(reference) is not None
+
+
+def open_stdin(reference: str, path: Path) -> Source:
+    """Opens what a reference to stdin names, in the file that stdin was copied to.
+
+    Raises:
+        ImageNotFoundError: the archive lacks the image that the reference names, or holds several where it names none.
+        ImageReadError: it is no tar archive, or a broken one.
+    """
+    match = _STDIN.fullmatch(reference)
+    if match is None or reference == "-":
+        return _open_any_archive(reference, path, "stdin")
+    files, select = match.groups()
+    return _open_files(reference, path, "stdin") if files else ArchiveSource(reference, path, select, "stdin")
 
 
 def _must_exist(path: Path) -> None:
@@ -73,7 +110,7 @@ def _must_exist(path: Path) -> None:
     if not path.is_file():
         # It is read twice: for what it holds, then for all of it.
         raise ImageReadError(
-            f"{path}: not a regular file; save the image to one, as with `docker save -o app.tar NAME`"
+            f"{path}: not a regular file; save the image to one, as with `docker save -o app.tar NAME`, or pipe it into `container-image audit -`"
         )
     try:
         path.open("rb").close()
@@ -89,9 +126,32 @@ def _open_archive(reference: str, rest: str) -> Source:
 
 def _open_layout(reference: str, rest: str) -> Source:
     path, select = _path_and_selection(rest)
+    return LayoutSource(reference, _directory(str(path)), select)
+
+
+def _open_dir(reference: str, rest: str) -> Source:
+    return DirSource(reference, _directory(rest))
+
+
+def _open_rootfs(reference: str, rest: str) -> Source:
+    path = Path(rest).expanduser()
+    if path.is_dir():
+        return TreeSource(reference, path)
+    _must_exist(path)
+    return _open_files(reference, path, str(path))
+
+
+def _open_files(reference: str, path: Path, shown: str) -> Source:
+    # A layer's index ends in silence where a tar archive is damaged.
+    require_whole(path, shown)
+    return RootfsSource(reference, path)
+
+
+def _directory(rest: str) -> Path:
+    path = Path(rest).expanduser()
     if not path.is_dir():
         raise ImageNotFoundError(f"{path}: there is no such directory")
-    return LayoutSource(reference, path, select)
+    return path
 
 
 def _path_and_selection(rest: str) -> tuple[Path, str | None]:
@@ -116,5 +176,7 @@ _OPENERS: dict[str, Callable[[str, str], Source]] = {
     "docker-archive": _open_archive,
     "oci": _open_layout,
     "oci-archive": _open_archive,
+    "dir": _open_dir,
+    "rootfs": _open_rootfs,
     "docker": _open_registry,
 }

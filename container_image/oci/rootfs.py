@@ -1,4 +1,4 @@
-"""A root file system as a tar archive: what `--output type=tar` and `type=local` write."""
+"""A root file system as a tar archive: `docker export`, and `--output type=tar` or `type=local`, write one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from container_image.oci.model import CHUNK, Blob, Descriptor, DigestKind, Image
 
 
 class RootfsSource:
-    """Files without an image around them: one layer."""
+    """A tar archive of files, compressed or not: one layer, without a manifest or a config.
+
+    Its digest is that of the archive's file.
+    """
 
     def __init__(self, reference: str, path: Path) -> None:
         self.reference = reference
@@ -26,8 +29,7 @@ class RootfsSource:
 
     def assemble(self, documents: Mapping[str, bytes], seen: Collection[str]) -> Image:
         del documents, seen
-        layer = Descriptor(self.digest)
-        return Image(layer, (Manifest(self.digest, None, "", None, (layer,)),))
+        return one_layer(self.digest)
 
     def _pieces(self) -> Iterator[bytes]:
         with self._path.open("rb") as file:
@@ -39,3 +41,11 @@ class RootfsSource:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def one_layer(key: str, unread: Mapping[str, str] | None = None) -> Image:
+    """An image of one layer, which was read under `key`. `unread` are reasons by the paths of what was not read in it."""
+    # The empty digest is no blob's, so that a finding in the layer is in nothing else.
+    nothing = Descriptor("")
+    manifest = Manifest(nothing.digest, None, nothing.digest, None, (Descriptor(key),))
+    return Image(nothing, (manifest,), missing=tuple((unread or {}).items()))

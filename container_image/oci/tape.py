@@ -57,15 +57,20 @@ def _member(tape: _Tape, aside: _Aside, member: Member, links: dict[str, str] | 
         if links is not None and member.kind in "12":
             links[posixpath.normpath(path)] = _decoded(member.link)
         return
-    if member.stretched:
-        raise ImageReadError(f"{tape.name}: holds a sparse file; write the archive without --sparse")
     pieces = tape.pieces(member.size)
-    yield Blob(blob_digest(path) if member.is_file else None, posixpath.normpath(path), pieces)
+    content = _sparse(tape) if member.stretched else pieces
+    yield Blob(blob_digest(path) if member.is_file else None, posixpath.normpath(path), content)
     for _ in pieces:
         pass
     padding = tape.exactly(member.padding)
     if padding.strip(b"\0"):
         aside.add(padding)
+
+
+def _sparse(tape: _Tape) -> Iterator[bytes]:
+    """Raises when a sparse member is read: a blob's digest is that of the file with its holes, which are not there."""
+    raise ImageReadError(f"{tape.name}: holds a sparse file; write the archive without --sparse")
+    yield b""  # makes it a generator
 
 
 def _decoded(name: bytes) -> str:
