@@ -114,7 +114,9 @@ def test_an_image_is_searched_for_all_that_its_environment_holds(
     assert done.returncode == 1, done.stderr
     (finding,) = json.loads(done.stdout)["findings"]
     assert (finding["secret"], finding["environment"]) == ("DATABASE_PASSWORD", "main")
-    assert "the build was not given this secret, so its context, its cache or its base image held it" in finding["advice"]
+    assert (
+        "the build was not given this secret, so its context, its cache or its base image held it" in finding["advice"]
+    )
     assert "DATABASE_PASSWORD of main stayed in the image" in done.stderr
     assert not exists(tag)
     image = ContainerImage.from_dockerfile(

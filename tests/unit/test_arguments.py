@@ -143,7 +143,11 @@ def test_defaults_of_every_stage_are_held_beside_what_is_given() -> None:
         "build-arg:NPM_TOKEN#3": "second-9aZ8bY7cX6",
         "build-arg:LATER": GITHUB,
     }
-    assert [message.partition(": ")[0] for message in visible(request)] == ["Dockerfile:3", "Dockerfile:1", "Dockerfile:8"]
+    assert [message.partition(": ")[0] for message in visible(request)] == [
+        "Dockerfile:3",
+        "Dockerfile:1",
+        "Dockerfile:8",
+    ]
     # BuildKit says what is wrong with this one.
     assert held(build("ARG A=<<", NPM_TOKEN=NPM)) == {"build-arg:NPM_TOKEN": NPM}
 
