@@ -360,7 +360,7 @@ class ContainerImage(BaseModel):
         )
 
     def check(self, **options: Any) -> list[str]:
-        """What can be said before building: BuildKit's own checks, one message each.
+        """Gives one message for each finding of BuildKit's own checks, and for each build argument that names a credential.
 
         Raises:
             PreflightError: the build would fail, or a value would ship as written.

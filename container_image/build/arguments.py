@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING
 from container_image.dockerfile import argument_defaults, parse
 from container_image.errors import DockerfileError
 from container_image.forms import searchable
-from container_image.secrets import (
-    SecretValue,
-    is_known_token,
-    looks_random,
-    values_at,
-)
+from container_image.secrets import SecretValue, is_known_token, looks_random, values_at
 
 if TYPE_CHECKING:
     from container_image.build.request import BuildRequest
@@ -39,7 +34,8 @@ _PLACE = re.compile(
     re.DOTALL,
 )
 _OBEYED = re.compile(r"DOCKER_|BUILDX_|BUILDKIT_")
-_NUMBER = re.compile(rb"\d{1,3}")
+# A port, a user's number, a year.
+_NUMBER = re.compile(rb"\d{1,5}")
 _WORDS = re.compile(rb"[\W_]*[A-Za-z]+(?:[\W_]+[A-Za-z]+)*\d{0,3}[\W_]*")
 _PLACEHOLDER = re.compile(
     rb"change|replace|insert|dummy|fake|placeholder|example|sample|default|test|todo|secret|password|token|key|none|"
@@ -74,8 +70,10 @@ def arguments(dockerfile: str, build_args: Mapping[str, str]) -> list[Argument]:
     lines = {name: line for line, name, _ in reversed(declared)}
     found = [Argument(name, _encoded(value), False, lines.get(name)) for name, value in build_args.items()]
     found += [Argument(name, _encoded(value), True, lines[name]) for _, name, value in declared if value is not None]
-    unique = {(item.name, item.value): item for item in reversed(found)}
-    return [item for item in found if unique[item.name, item.value] is item and not PROXY_VARIABLE.fullmatch(item.name)]
+    unique: dict[tuple[str, bytes], Argument] = {}
+    for item in found:
+        unique.setdefault((item.name, item.value), item)
+    return [item for item in unique.values() if not PROXY_VARIABLE.fullmatch(item.name)]
 
 
 def argument_credentials(given: Iterable[Argument], public: Iterable[str] = ()) -> dict[str, SecretValue]:
@@ -171,7 +169,7 @@ def _candidates(argument: Argument) -> Iterator[bytes]:
         return
     itself, *inside = found
     if itself.credential:
-        is_one = not _PLACE.fullmatch(itself.value)
+        is_one = not _is_place(itself.value)
     else:
         # A private key is searched for as a whole: the audit takes it apart.
         is_key = b"-----BEGIN " in itself.value and any(not item.public for item in inside)
@@ -186,6 +184,12 @@ def _candidates(argument: Argument) -> Iterator[bytes]:
 
 def _is_searched_for(argument: Argument, value: bytes) -> bool:
     return searchable(value) is None and not (argument.is_default and _is_placeholder(value))
+
+
+def _is_place(value: bytes) -> bool:
+    """Whether a value under a credential's name is where something is, or a version. A token in base64 may begin as a path."""
+    is_token = value.startswith(b"/") and looks_random(value.replace(b"/", b""))
+    return _PLACE.fullmatch(value) is not None and not is_token
 
 
 def _is_token(value: bytes) -> bool:

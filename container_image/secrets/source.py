@@ -254,14 +254,12 @@ def resolve_secrets(
         InvalidInputError: not such a mapping, or a value that `as_secret` refuses; names its secret.
         SecretSourceError: sources that are missing, unreadable or empty, or secrets that the store lacks.
     """
-    if not isinstance(secrets, Mapping):
-        raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
+    references = stored_names(secrets)
     values: dict[str, SecretValue] = {}
     problems = []
     given = {
         name: value if isinstance(value, SecretValue) else named_secret(name, value) for name, value in secrets.items()
     }
-    references = stored_names(secrets)
     found: Mapping[str, SecretValue] = {}
     unknown: tuple[str, ...] = ()
     if references and lookup is not None:
@@ -290,8 +288,10 @@ def stored_names(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -> d
     """The secrets of the store among these, by the names that they are declared under.
 
     Raises:
-        InvalidInputError: a value that `as_secret` refuses; names its secret.
+        InvalidInputError: not such a mapping, or a value that `as_secret` refuses; names its secret.
     """
+    if not isinstance(secrets, Mapping):
+        raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
     sources = {name: named_secret(name, given) for name, given in secrets.items() if isinstance(given, str | Secret)}
     return {name: source.stored for name, source in sources.items() if source.stored is not None}
 

@@ -41,6 +41,7 @@ def held(request: BuildRequest) -> dict[str, str]:
         ("DB_PASSWORD", "p4ss@word.1", "p4ss@word.1"),
         ("DB_PASSWORD", "correct-horse-battery", "correct-horse-battery"),
         ("TOKEN", "abcdefghijklmnopqrst", "abcdefghijklmnopqrst"),
+        ("AWS_SECRET_ACCESS_KEY", "/9aZ8bY7cX6dW5eV4f/U3gT2+hS1", "/9aZ8bY7cX6dW5eV4f/U3gT2+hS1"),
         ("TOKEN", DIGEST, DIGEST),
         ("MODEL", f"sk-{DIGEST[:32]}", f"sk-{DIGEST[:32]}"),
         ("PIP_INDEX_URL", "https://ci:s3cr3t-t0k3n@index.example.com/simple", "s3cr3t-t0k3n"),
@@ -72,6 +73,7 @@ def test_a_credentials_name_or_value_makes_one(name: str, value: str, credential
         ("SSH_KEY", "~/.ssh/id"),
         ("SSH_KEY", "id_ed25519"),
         ("SIGNING_KEY", "release.keystore"),
+        ("SIGNING_KEY", "/usr/lib/python3.12/site-packages/keys/app2"),
         ("NODE_AUTH_TOKEN_FILE", "/run/x"),
         ("SECRET_KEY_BASE_DUMMY", "1"),
         ("USE_TOKEN", "true"),
@@ -95,6 +97,7 @@ def test_a_credentials_name_or_value_makes_one(name: str, value: str, credential
         ("HTTP_PROXY", "http://proxy.example.com:3128"),
         ("TARGETPLATFORM", "linux/amd64"),
         ("TZ", "Europe/Berlin"),
+        ("USER", "1000:1000"),
     ],
 )
 def test_what_builds_are_usually_given_is_neither_held_nor_told(name: str, value: str) -> None:

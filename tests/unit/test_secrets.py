@@ -20,7 +20,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from container_image import InvalidInputError, Secret, SecretSourceError, SecretValue
+from container_image import InvalidInputError, Secret, SecretSourceError, SecretValue, audit
 from container_image.secrets import as_secret, as_written, inner_values, look_inside, resolve_secrets, stored_names
 from container_image.secrets.inner import MAX_HUNTED, MAX_PUBLIC
 from container_image.secrets.sensitivity import looks_random
@@ -119,6 +119,7 @@ def test_a_command_does_not_inherit_the_build_key(monkeypatch: pytest.MonkeyPatc
         (lambda: SecretValue("S", 5), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
         (lambda: SecretValue("S", b"x", earlier=VALUE.encode()), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
         (lambda: resolve_secrets([VALUE]), "secrets are given by name, .*; got a list"),  # type: ignore[arg-type]
+        (lambda: audit("oci:x", [VALUE]), "secrets are given by name, .*; got a list"),  # type: ignore[arg-type]
         (lambda: resolve_secrets({"S": 5}), "secret 'S': a value is a str or bytes; got int"),  # type: ignore[dict-item]
     ],
 )
