@@ -20,7 +20,18 @@ from container_image.audit import (
     audit_source,
     with_exports,
 )
-from container_image.build import BuildEvent, BuildRequest, Run, former, open_run, removal, run_build, with_former
+from container_image.build import (
+    BuildEvent,
+    BuildRequest,
+    Run,
+    advice,
+    former,
+    open_run,
+    removal,
+    run_build,
+    unsearchable,
+    with_former,
+)
 from container_image.errors import AuditIncompleteError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
@@ -28,6 +39,9 @@ from container_image.records import remember
 from container_image.release import release
 from container_image.secrets import SecretValue
 from container_image.stored import note_use
+
+NOT_AUDITED = "not-audited"
+"""The code of the warning that a built image was searched for nothing."""
 
 _CACHE_HOLDS = "cache-holds-step"
 _REMEDY = "name another cache scope, in which its steps run again"
@@ -44,7 +58,8 @@ _NO_ATTESTATIONS = AuditWarning(
 class BuiltImage:
     """An image that passed the gate: its digest, the names it was given, and the audit's report.
 
-    `report` is None when the audit was declined, or when no secret was there to search for.
+    `report` is None when the audit was declined, or when no secret was there to search for; one of the `warnings` then
+    has the code `not-audited`.
     """
 
     digest: str
@@ -64,12 +79,18 @@ def build_through(
     """
     request = with_former(request, former(request.secrets))
     with open_run(request) as run:
-        note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
+        # With the text of a Dockerfile that had to be fetched.
+        request = run.request
+        name = request.tags[0] if request.tags else request.file
+        note_use("build", name, request.held.values())
+        # The output is redacted of these, and the image is searched for them; no step is given one.
+        note_use("audit", name, request.beside)
         result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
             for item in result.warnings
         )
+        warnings += tuple(AuditWarning(code="plain-build-arg", message=message) for message in unsearchable(request))
         # Another build may have used the scopes in the meantime.
         noted = former(request.secrets)
         request = with_former(request, noted)
@@ -88,11 +109,14 @@ def build_through(
             reports = [_audit(source, run, request.unwanted, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
+            report = _with_reasons(report, request)
             if report.verdict is Verdict.LEAKED:
                 report = _with_removal(report, run)
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, request.held, former=used, unknown=unknown)
             _require_clean(report)
+        else:
+            warnings += (_not_audited(declined=no_audit),)
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
 
@@ -141,6 +165,35 @@ def _audit(
         return audit_source(
             opened, values, policy=policy, on_event=on_event, source=lines, context=run.client.context, unknown=unknown
         )
+
+
+def _not_audited(*, declined: bool) -> AuditWarning:
+    if declined:
+        message = "NOT AUDITED: the image was searched for nothing, as --no-audit (no_audit=True) asks; leave that out to search it"
+    else:
+        message = (
+            "NOT AUDITED: the image was searched for nothing, because the build was given no secret. Give the secrets that the "
+            "image must not hold, as --secret id=NAME,env=VARIABLE, or an environment of the store that holds them, as --env NAME "
+            "(in Python, `secrets` or `environment`)"
+        )
+    return AuditWarning(code=NOT_AUDITED, message=message)
+
+
+def _with_reasons(report: AuditReport, request: BuildRequest) -> AuditReport:
+    """The report, whose advice tells what this build knows: how a value was passed, or that it was not passed at all."""
+    given = {(value.name, value.environment) for value in request.held.values()}
+    others = {(value.name, value.environment) for value in request.beside} - given
+    findings = []
+    for finding in report.findings:
+        root = finding.secret, finding.environment
+        inside = finding.secret.partition(":")[0], finding.environment
+        told = finding.advice
+        if finding.origin != "base":
+            told = advice(finding.secret) or told
+        if root in others or (root not in given and inside in others):
+            told = f"the build was not given this secret, so its context, its cache or its base image held it: {told}"
+        findings.append(finding.model_copy(update={"advice": told}))
+    return report.model_copy(update={"findings": tuple(findings)})
 
 
 def _with_removal(report: AuditReport, run: Run) -> AuditReport:

@@ -25,14 +25,22 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import LiteralString, Self
 
 from container_image.audit import AuditEvent, AuditPolicy
-from container_image.build import BuildEvent, BuildRequest, check_build, parse_caches, parse_outputs
+from container_image.build import (
+    BuildEvent,
+    BuildRequest,
+    Login,
+    check_build,
+    login_secrets,
+    parse_caches,
+    parse_outputs,
+)
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
 from container_image.errors import DockerfileError, DockerfileNotFoundError, InvalidInputError
 from container_image.gate import BuiltImage, build_through
 from container_image.requirements import Installer, Requirements, check_values, read_requirements, with_step
-from container_image.secrets import Secret, SecretValue, as_secret
+from container_image.secrets import Secret, SecretValue, as_secret, as_written, stored_names
 from container_image.stored import Environments
 
 __all__ = ["BuiltImage", "ContainerImage"]
@@ -61,10 +69,13 @@ class ContainerImage(BaseModel):
     >>> image.secrets
     {'TOKEN': Secret(variable TOKEN)}
 
-    `secrets` maps an id to a `Secret`, or to a literal as a string. `context_dir` is the build context, filtered by
+    `secrets` maps an id to a `Secret`, a `SecretValue` or a string. `"$NAME"` and `"${NAME}"` are the store's secret NAME;
+    another string is a literal, and a literal `$` at its start is written `$$`. `context_dir` is the build context, filtered by
     `dockerignore`, else by the file at `dockerignore_path`, else by the context's `.dockerignore`, else by the default
     patterns; these are gitignore-style. `entrypoint` and `cmd` replace the Dockerfile's; `compression` and
-    `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`. `builder` and
+    `force_compression` are the exporter's; `registries` maps a host to its `username` and `password`, each given as a
+    secret is. A build argument whose name or value is a credential's is searched for too, unless `build_args_public` has
+    its name. `builder` and
     `use_isolate` have no effect on a local build: they are kept for fal, and the buildx builder is `build(builder=…)`.
 
     `requirements` are lines as in pip's requirements files, installed in a last step by the `installer`, `pip` or `uv`,
@@ -82,7 +93,9 @@ class ContainerImage(BaseModel):
 
     dockerfile_str: str
     build_args: dict[str, str] = Field(default_factory=dict)
-    registries: dict[str, dict[str, str]] = Field(default_factory=dict, repr=False)
+    registries: dict[str, dict[str, str | InstanceOf[Secret] | InstanceOf[SecretValue]]] = Field(
+        default_factory=dict, repr=False
+    )
     builder: str | None = None
     compression: str = "gzip"
     force_compression: bool = False
@@ -100,6 +113,7 @@ class ContainerImage(BaseModel):
     build_contexts: dict[str, str] = Field(default_factory=dict)
     cache_from: list[str] = Field(default_factory=list)
     cache_to: list[str] = Field(default_factory=list)
+    build_args_public: list[str] = Field(default_factory=list)
     requirements: list[str] = Field(default_factory=list)
     installer: Installer = "pip"
 
@@ -185,10 +199,19 @@ class ContainerImage(BaseModel):
 
     @field_validator("registries")
     @classmethod
-    def _has_logins(cls, registries: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    def _has_logins(cls, registries: dict[str, Login]) -> dict[str, Login]:
         if any("username" not in login or "password" not in login for login in registries.values()):
             raise ValueError(_REFUSALS["registries"])
+        stored_names(login_secrets(registries))
         return registries
+
+    @field_validator("secrets")
+    @classmethod
+    def _has_readable_secrets(
+        cls, secrets: dict[str, str | Secret | SecretValue]
+    ) -> dict[str, str | Secret | SecretValue]:
+        stored_names(secrets)
+        return secrets
 
     @field_validator("builder")
     @classmethod
@@ -256,13 +279,14 @@ class ContainerImage(BaseModel):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         # A SecretValue refuses to be copied, so secrets are shared.
         memo = {} if memo is None else memo
-        memo.update({id(value): value for value in self.secrets.values()})
+        shared = [*self.secrets.values(), *(value for login in self.registries.values() for value in login.values())]
+        memo.update({id(value): value for value in shared})
         copied = self.__copy__()
         copied.__dict__.update({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
         return copied
 
     def to_dict(self, *, resolve: bool = False) -> dict[str, Any]:
-        """What fal's builder takes, under its keys: literals as given, references as `"$NAME"`.
+        """What fal's builder takes, under its keys: literals as given, references as `"$NAME"`, in registries too.
 
         Requirements are a step of the Dockerfile there.
 
@@ -273,7 +297,10 @@ class ContainerImage(BaseModel):
         image: dict[str, Any] = {
             "dockerfile_str": self._dockerfile(requirements),
             "build_args": self.build_args,
-            "registries": self.registries,
+            "registries": {
+                host: {key: _as_text(f"registry:{host}", value, resolve) for key, value in login.items()}
+                for host, login in self.registries.items()
+            },
             "builder": self.builder,
             "compression": self.compression,
             "force_compression": self.force_compression,
@@ -333,7 +360,7 @@ class ContainerImage(BaseModel):
         )
 
     def check(self, **options: Any) -> list[str]:
-        """What can be said before building: BuildKit's own checks, one message each.
+        """Gives one message for each finding of BuildKit's own checks, and for each build argument that names a credential.
 
         Raises:
             PreflightError: the build would fail, or a value would ship as written.
@@ -362,14 +389,11 @@ class ContainerImage(BaseModel):
         `tags` are the names that a clean image is given, and `push` sends it to their registries; `outputs` are as
         `docker buildx build --output` has them. `secrets` replaces declared ones of the same ids, or adds to them.
         Secrets of the store are those of `environment`: None is the one of `CONTAINER_IMAGE_ENV`, else `main`. The image
-        is searched for everything that `audit_environments` hold as well: names, or "all".
+        is also searched for everything else that the named `environment` holds, and that `audit_environments` hold: names,
+        or "all".
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
         anonymous memory; `keep_history` leaves the builder's record of the build.
         """
-        logins = {
-            host: (login["username"], SecretValue(f"registry:{host}", login["password"].encode()))
-            for host, login in self.registries.items()
-        }
         if isinstance(tags, str):
             raise InvalidInputError("tags is a list of names, not a string; write tags=[…]")
         asked = parse_outputs(outputs, push=push)
@@ -383,8 +407,8 @@ class ContainerImage(BaseModel):
             line_offset=self._line_offset,
             ignore=to_docker(self._patterns, context),
             build_args=self.build_args,
+            build_args_public=frozenset(self.build_args_public),
             labels=self.labels,
-            registries=logins,
             target=self.target,
             platforms=tuple(self.platforms),
             ssh=tuple(self.ssh),
@@ -406,14 +430,16 @@ class ContainerImage(BaseModel):
             keep_history=keep_history,
         )
         wanted = self._wanted({**self.secrets, **(secrets or {})}, requirements)
-        request = request.with_secrets(wanted, environment, audit_environments)
+        request = request.with_secrets(wanted, environment, audit_environments, self.registries)
         if requirements is not None:
             check_values(requirements, request.secrets)
         return request
 
     def wanted_secrets(self) -> dict[str, str | Secret | SecretValue]:
-        """The declared secrets, and the store's that the requirements name and `secrets` does not have."""
-        return self._wanted(self.secrets, self._requirements())
+        """The declared secrets, those of the registries' logins (`registry:HOST` is a password's name), and the store's that
+        the requirements name and `secrets` does not have.
+        """
+        return {**self._wanted(self.secrets, self._requirements()), **login_secrets(self.registries)}
 
     def _wanted(
         self, secrets: Mapping[str, str | Secret | SecretValue], requirements: Requirements | None
@@ -445,14 +471,15 @@ class ContainerImage(BaseModel):
 
 def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> str:
     if isinstance(secret, str):
-        return secret
+        stored = as_secret(secret).stored
+        return secret if stored is None else f"${stored.name}"
     if isinstance(secret, Secret):
         if secret.stored is not None:
             return f"${secret.stored.name}"
         if secret.kind != "value" and not resolve:
             raise InvalidInputError(f"secret {name!r} comes from {secret.source}; to_dict(resolve=True) reads it")
-        secret = as_secret(secret).resolve(name)
-    return secret.reveal().decode("utf-8", "surrogateescape")
+        secret = secret.resolve(name)
+    return as_written(secret.reveal().decode("utf-8", "surrogateescape"))
 
 
 def _count(text: str) -> int:

@@ -43,7 +43,7 @@ def from_store(references: Mapping[str, StoredName], environment: str | None = N
         asked = {id_: item for id_, item in references.items() if (item.environment or environment) == place}
         missing = set(secrets.missing([item.name for item in asked.values()], place))
         problems += [
-            f"secret {id_!r}: the store has none of the name that follows the $; a literal that begins with $ is written $$"
+            f"secret {id_!r}: the store has none of the name that follows the $; a literal that begins with $ is written with $$ in its place"
             for id_, item in asked.items()
             if item.name in missing and not item.showable
         ]
@@ -104,19 +104,23 @@ def in_environments(declared: Declared, environments: Environments) -> tuple[Sec
     return tuple(unique.values())
 
 
-def beside(build: Mapping[str, SecretValue], environments: Environments) -> tuple[SecretValue, ...]:
-    """Everything that environments hold and a build does not: what its audit searches for too.
+def beside(
+    build: Mapping[str, SecretValue], environments: Environments, environment: str | None = None
+) -> tuple[SecretValue, ...]:
+    """Every secret of some environments that a build is not given: the audit of the build searches for them too.
 
-    A secret that the build has from another environment goes by the name that it has there.
+    `environment` is the build's own, where one is named: it may hold nothing, and the other ones may not. A secret that
+    the build has from another environment goes by the name that it has in the build.
 
     Raises:
-        UnknownSecretError: one of those that are named has no secret.
+        UnknownSecretError: one of `environments` has no secret.
     """
     held = {value.stored: value for value in build.values() if value.stored is not None}
     same = {stored.name: value for stored, value in held.items()}
     values = []
-    for name in _names(environments):
-        everything = _everything(name)
+    named = _names(environments)
+    for name in dict.fromkeys([*([environment] if environment is not None else []), *named]):
+        everything = _everything(name, may_be_empty=name not in named)
         for value in everything:
             twin = same.get(value.name)
             if twin is not None and (twin.name == value.name or twin.name not in {item.name for item in everything}):
@@ -154,10 +158,10 @@ def versions_kept(value: SecretValue) -> set[int]:
     return {item.version for item in _store().secrets.versions(value.stored.name, value.stored.environment)}
 
 
-def _everything(environment: str) -> list[SecretValue]:
+def _everything(environment: str, *, may_be_empty: bool = False) -> list[SecretValue]:
     """All secrets of an environment. Nobody named them one by one, so plain settings among them are no secrets."""
     found = [item.value for item in _store().secrets.reveal(environment).values()]
-    if not found:
+    if not found and not may_be_empty:
         raise UnknownSecretError(
             f"the environment {environment!r} has no secret to search for; set one, or leave it out", ()
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from container_image.build.alone import HOSTNAME, alone, hostname
+from container_image.build.arguments import argument_options, unsearchable, visible
 from container_image.build.ask import ask
 from container_image.build.credentials import PROXY
 from container_image.build.exports import CacheExport, join
@@ -126,7 +127,7 @@ def _apart(request: BuildRequest, prepared: _Prepared, on_event: OnEvent | None)
 
 
 def check_build(request: BuildRequest) -> list[str]:
-    """What can be said before building: the preflight, and BuildKit's own checks, as one message each.
+    """Gives one message for each finding of BuildKit's own checks, and for each build argument that names a credential.
 
     Raises:
         PreflightError, DockerfileError: as `run_build` would.
@@ -140,7 +141,7 @@ def check_build(request: BuildRequest) -> list[str]:
             line = (ranges[0].get("start") or {}).get("line")
             text = f"{request.place(line)}: {warning.get('ruleName')}: {warning.get('detail') or warning.get('description')}"
             messages.append(prepared.redactor.text(prepared.plain(text)))
-        return messages
+        return [*messages, *visible(run.request), *unsearchable(run.request)]
 
 
 def _prepare(run: Run) -> _Prepared:
@@ -241,7 +242,7 @@ def _call(run: Run, prepared: _Prepared, what: str, options: Sequence[str] = ())
 
 
 def _options(request: BuildRequest) -> list[str]:
-    options = [f"--build-arg={key}={value}" for key, value in request.build_args.items()]
+    options = argument_options(request)
     options += [f"--label={key}={value}" for key, value in request.labels.items()]
     options += [f"--build-context={key}={value}" for key, value in request.build_contexts.items()]
     options += [f"--ssh={value}" for value in request.ssh]

@@ -1,6 +1,7 @@
-"""The credentials that a build holds beside its declared secrets: they must not be in the image either.
+"""Lists the credentials that a build holds beside its declared secrets: they must not be in the image either.
 
-Registry passwords; the userinfo of proxies, of a Git or http context and of further contexts; local `ssh=` keys.
+These are registry passwords; the userinfo of proxies, of a Git or http context and of further contexts; local `ssh=`
+keys; and the credentials among the build arguments (`arguments.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from container_image.build import docker_config
+from container_image.build.arguments import PROXY_VARIABLE, argument_credentials, arguments
 from container_image.secrets import SecretValue
 
 if TYPE_CHECKING:
@@ -22,20 +24,19 @@ _USERINFO = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://([^/@\s]+)@")
 PROXY = "proxy:"
 """How the name of a proxy's password begins."""
 
-_VARIABLE = re.compile(r"(?:https?|ftp|no|all)_proxy", re.IGNORECASE)
-
 
 def credentials(request: BuildRequest) -> dict[str, SecretValue]:
-    """Each under a name such as `registry:HOST`."""
-    return {name: SecretValue(name, value) for name, value in _credentials(request) if value.strip()}
+    """Each credential under a name such as `registry:HOST`."""
+    held = {password.name: password for _, password in request.registries.values()}
+    held |= {name: SecretValue(name, value) for name, value in _credentials(request)}
+    held |= argument_credentials(arguments(request.dockerfile, request.build_args), request.build_args_public)
+    return {name: value for name, value in held.items() if value.reveal().strip()}
 
 
 def _credentials(request: BuildRequest) -> Iterator[tuple[str, bytes]]:
-    for host, (_, password) in request.registries.items():
-        yield f"registry:{host}", password.reveal()
     # The client passes the proxies of the user's configuration to every build, as build arguments.
     for name, url in {**docker_config.proxies(docker_config.user_directory(os.environ)), **request.build_args}.items():
-        if _VARIABLE.fullmatch(name) and (found := userinfo(url)) is not None:
+        if PROXY_VARIABLE.fullmatch(name) and (found := userinfo(url)) is not None:
             yield f"{PROXY}{name}", found
     for name, url in {"context": str(request.context), **request.build_contexts}.items():
         if (found := userinfo(url)) is not None:

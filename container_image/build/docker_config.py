@@ -29,7 +29,9 @@ def with_logins(directory: Path, registries: Mapping[str, tuple[str, SecretValue
     auths = config["auths"] = dict(config.get("auths") or {})
     helpers = config["credHelpers"] = dict(config.get("credHelpers") or {})
     for host, (user, password) in registries.items():
-        auths[host] = {"auth": base64.b64encode(user.encode() + b":" + password.reveal()).decode()}
+        auths[host] = {
+            "auth": base64.b64encode(user.encode("utf-8", "surrogateescape") + b":" + password.reveal()).decode()
+        }
         # A host whose helper is "" has its login in this file, whatever store the user has for the others.
         helpers[host] = ""
     return json.dumps(config).encode()

@@ -109,6 +109,7 @@ def _files(request: BuildRequest) -> Iterator[str]:
             contexts[f" {name!r}"] = (Path(place), _read(ignore) or "", str(ignore))
         elif "://" not in place and not is_remote(place):
             yield f"build context {name!r}: {place}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
+    held = request.held
     for context, (directory, rules, file) in contexts.items():
         if isinstance(directory, str):
             continue
@@ -117,7 +118,7 @@ def _files(request: BuildRequest) -> Iterator[str]:
         except OSError:
             raise InvalidInputError(f"{directory}: no such build context; name a directory") from None
         for name, source in request.sources.items():
-            if source.path is None or name not in request.secrets or not request.secrets[name].sensitive:
+            if source.path is None or name not in held or not held[name].sensitive:
                 continue
             resolved = source.path.resolve()
             if resolved.is_relative_to(root):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from container_image.build.redact import Redactor
-from container_image.build.request import BuildEvent, BuildWarning
+from container_image.build.request import BUILDKIT_CHECK, BuildEvent, BuildWarning
 from container_image.build.scoped import ScopedSteps
 
 _TAIL = 40
@@ -55,7 +55,7 @@ class Progress:
         for warning in _objects(record, "warnings"):
             text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
             step = self._steps.get(str(warning.get("vertex")), "")
-            self.warnings.append(BuildWarning("buildkit-check", text, None, step or None))
+            self.warnings.append(BuildWarning(BUILDKIT_CHECK, text, None, step or None))
             yield BuildEvent("warning", step, text)
 
     @property

@@ -12,6 +12,7 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
+from container_image.build.arguments import argument_options
 from container_image.build.ask import ask
 from container_image.build.client import Client
 from container_image.build.progress import Progress
@@ -70,7 +71,7 @@ def with_dockerfile(request: BuildRequest, client: Client, files: Path | None) -
 def _ask(request: BuildRequest, client: Client, files: Path | None, name: str) -> str | Progress:
     """The Dockerfile of that name, or what BuildKit said instead."""
     arguments = [f"--ssh={value}" for value in request.ssh]
-    arguments += [f"--build-arg={key}={value}" for key, value in request.build_args.items()]
+    arguments += argument_options(request)
     arguments += [f"--builder={request.builder}"] if request.builder else []
     arguments += [f"--file={name}", str(request.context)]
     done = ask(client, "targets", arguments, request.secrets, files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from container_image.build.credentials import credentials
@@ -12,8 +13,14 @@ from container_image.build.exports import CacheExport, Export
 from container_image.secrets import Secret, SecretValue
 from container_image.stored import Environments, beside, resolved_in
 
+BUILDKIT_CHECK = "buildkit-check"
+"""The code of the warnings that are BuildKit's own: a build tells them as events too."""
 
-@dataclass(frozen=True, slots=True)
+Login = Mapping[str, str | Secret | SecretValue]
+"""A `username` and a `password`, each as a declaration's secrets are given."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class BuildRequest:
     """One build.
 
@@ -26,9 +33,10 @@ class BuildRequest:
     `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
+    `build_args_public` are the names of build arguments that hold no credential, whatever they look like.
     `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
-    process. `beside` are values that the build is not given and that must not be in the image either: those of other
-    environments.
+    process. `beside` are values of environments that the build is not given, and that must not be in the image either.
+    The representation of a request names its Dockerfile alone: arguments, URLs and the Dockerfile may hold credentials.
     """
 
     dockerfile: str
@@ -43,6 +51,7 @@ class BuildRequest:
     sources: Mapping[str, Secret] = field(default_factory=dict)
     beside: tuple[SecretValue, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
+    build_args_public: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, tuple[str, SecretValue]] = field(default_factory=dict)
     target: str | None = None
@@ -73,17 +82,23 @@ class BuildRequest:
         declared: Mapping[str, str | Secret | SecretValue],
         environment: str | None = None,
         audit_environments: Environments = (),
+        logins: Mapping[str, Login] = MappingProxyType({}),
     ) -> BuildRequest:
-        """The same with these secrets, read now: those of the store as `environment` has them.
+        """The same build with these secrets and registry logins, read now: those of the store as `environment` has them.
 
-        `audit_environments` are those whose secrets the image is searched for besides, all of them.
+        The image is also searched for every other secret of `environment`, where one is named, and of
+        `audit_environments`. `logins` are by host.
 
         Raises:
-            SecretSourceError: a source is missing, unreadable or empty; names the secret and the source.
+            InvalidInputError: a string begins with `$` and is no reference.
+            SecretSourceError: sources are missing, unreadable or empty; names each secret and its source.
         """
-        sources = {name: given for name, given in declared.items() if isinstance(given, Secret)}
-        values = resolved_in(environment, declared)
-        return replace(self, secrets=values, sources=sources, beside=beside(values, audit_environments))
+        everything = {**declared, **login_secrets(logins)}
+        sources = {name: given for name, given in everything.items() if isinstance(given, Secret)}
+        values = resolved_in(environment, everything)
+        more = beside(values, audit_environments, environment)
+        registries = {host: _resolved_login(host, values) for host in logins}
+        return replace(self, secrets=values, sources=sources, beside=more, registries={**self.registries, **registries})
 
     @property
     def held(self) -> dict[str, SecretValue]:
@@ -100,11 +115,37 @@ class BuildRequest:
         """Whether there is something secret that the build's log may hold, or the image."""
         return any(value.sensitive for value in self.unwanted)
 
+    def __repr__(self) -> str:
+        return f"BuildRequest({self.file!r})"
+
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""
         if line is not None and self.own_lines is not None and line > self.own_lines:
             return "requirements"
         return self.file if line is None else f"{self.file}:{line + self.line_offset}"
+
+
+def login_secrets(logins: Mapping[str, Login]) -> dict[str, str | Secret | SecretValue]:
+    """The user names and passwords of registry logins, under the names that errors and reports give them."""
+    return {
+        name: login[key]
+        for host, login in logins.items()
+        for key, name in (("username", _user(host)), ("password", _password(host)))
+    }
+
+
+def _resolved_login(host: str, values: dict[str, SecretValue]) -> tuple[str, SecretValue]:
+    """The login to a host, taken out of the values that were read."""
+    user, password = values.pop(_user(host)), values.pop(_password(host))
+    return user.reveal().decode("utf-8", "surrogateescape"), password.replaced(name=_password(host))
+
+
+def _user(host: str) -> str:
+    return f"registry-user:{host}"
+
+
+def _password(host: str) -> str:
+    return f"registry:{host}"
 
 
 @dataclass(frozen=True, slots=True)

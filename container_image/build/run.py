@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from container_image.build import docker_config
+from container_image.build.arguments import passed_apart
 from container_image.build.builder import Builder, check_store, find_builder
 from container_image.build.client import Client
 from container_image.build.exports import CacheExport, Export
@@ -65,7 +66,7 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         InvalidInputError: a directory for temporary files is not there.
     """
     environment = inherited({source.variable for source in request.sources.values()})
-    environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
+    environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled", **passed_apart(request)}
     client = Client(environment)
     client.check_buildx()
     builder = find_builder(client, request.builder)
@@ -85,7 +86,9 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         files = directory
     image = f"{QUARANTINE}:{name}"
     dockerfile = directory / f"Dockerfile-{name}"
-    recorded = dockerfile.name if request.has_credentials and not request.keep_history else None
+    # A Dockerfile that is yet to be fetched may hold credentials as well, as defaults of its arguments.
+    may_hold = request.has_credentials or request.fetched is not None
+    recorded = dockerfile.name if may_hold and not request.keep_history else None
     staging = Path(tempfile.gettempdir()) / f"container-image-{name}-exports"
     directories = tuple(dict.fromkeys(path for path in (directory, staging, files) if path is not None))
     with journal(name, image, recorded, directories, client) as kept:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from container_image.build import BuildRequest, check_build
+from container_image.build import BUILDKIT_CHECK, BuildRequest, check_build
 from container_image.cli.buildx import DockerCommand, apply, buildx_options
 from container_image.cli.display import Display
 from container_image.cli.options import (
@@ -23,7 +23,7 @@ from container_image.cli.options import (
 from container_image.cli.streams import say
 from container_image.cli.target import from_context, is_declaration, load_declaration
 from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
-from container_image.gate import build_through
+from container_image.gate import NOT_AUDITED, build_through
 from container_image.printable import printable
 from container_image.secrets import checked_scope
 from container_image.stored import Environments
@@ -76,7 +76,14 @@ def build(
     if built.report is not None:
         write_reports(built.report, shown, paths)
     else:
-        click.echo("not audited: " + ("--no-audit" if no_audit else "no secret to search for"), err=True)
+        # Whatever the progress shows. BuildKit's own warnings are a part of the progress.
+        for warning in built.warnings:
+            if warning.code == NOT_AUDITED:
+                say(warning.message)
+            elif warning.code != BUILDKIT_CHECK:
+                say(f"warning: {warning.message}")
+        if paths or form != "text":
+            say("no report was written: there was no audit")
     if quiet:
         click.echo(built.digest)
     return 0

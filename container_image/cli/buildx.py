@@ -66,6 +66,13 @@ def buildx_options(function: Command) -> Command:
             "-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="A name for the image, once it is clean."
         ),
         click.option("--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="A build argument."),
+        click.option(
+            "--build-arg-public",
+            "build_args_public",
+            multiple=True,
+            metavar="NAME",
+            help="This build argument holds no credential, whatever its name or value looks like.",
+        ),
         click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of the image."),
         click.option("--build-context", "build_contexts", multiple=True, metavar="NAME=PATH", help="A named context."),
         click.option("--cache-from", multiple=True, metavar="CACHE", help="A cache to read."),
@@ -116,6 +123,7 @@ def apply(request: BuildRequest, options: dict[str, Any]) -> BuildRequest:
     return replace(
         request,
         build_args={**request.build_args, **_pairs("--build-arg", options["build_args"])},
+        build_args_public=request.build_args_public.union(options["build_args_public"]),
         labels={**request.labels, **_pairs("--label", options["labels"])},
         build_contexts={**request.build_contexts, **_pairs("--build-context", options["build_contexts"])},
         cache_from=(*request.cache_from, *options["cache_from"]),

@@ -10,7 +10,7 @@ from container_image.dockerfile.located import Located
 from container_image.dockerfile.model import Dockerfile, Flag, Instruction, Stage
 from container_image.dockerfile.mounts import Mount, mounts, secret_mounts
 from container_image.dockerfile.parser import KEYWORDS, parse
-from container_image.dockerfile.variables import Scope, expand, scopes
+from container_image.dockerfile.variables import Scope, argument_defaults, expand, scopes
 
 __all__ = [
     "KEYWORDS",
@@ -22,6 +22,7 @@ __all__ = [
     "Mount",
     "Scope",
     "Stage",
+    "argument_defaults",
     "expand",
     "mounts",
     "parse",

@@ -24,6 +24,19 @@ def expand(text: str, scope: Scope, escape: str = "\\") -> str | None:
         return None
 
 
+def argument_defaults(dockerfile: Dockerfile) -> Iterator[tuple[int, str, str | None]]:
+    """Each name that an ARG declares, with its line before it and its default behind it, None where it has none.
+
+    Variables in a default are taken as unset; a default with a substitution that is not plain is given as it is written.
+    """
+    for item in dockerfile.instructions:
+        declaring = item.trigger or item
+        if declaring.keyword == "ARG":
+            for name, text in _assignments(declaring, dockerfile.escape):
+                value = expand(text, {}, dockerfile.escape) if text is not None else None
+                yield item.line, name, text if value is None else value
+
+
 def scopes(dockerfile: Dockerfile, build_args: Mapping[str, str], predefined: Mapping[str, str]) -> dict[int, Scope]:
     """The scope that each FROM, and each instruction with flags, is read in, by its line.
 

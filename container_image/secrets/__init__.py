@@ -1,8 +1,17 @@
 """Secrets: where a value comes from (`Secret`), the value itself (`SecretValue`), and the values inside it."""
 
-from container_image.secrets.inner import InnerValue, Inside, inner_values, look_inside
-from container_image.secrets.sensitivity import is_plain, names_credential
-from container_image.secrets.source import Secret, StoredName, as_secret, checked_scope, resolve_secrets, stored_names
+from container_image.secrets.inner import InnerValue, Inside, inner_values, look_inside, values_at
+from container_image.secrets.sensitivity import is_known_token, is_nothing, is_plain, looks_random, names_credential
+from container_image.secrets.source import (
+    Secret,
+    StoredName,
+    as_secret,
+    as_written,
+    checked_scope,
+    named_secret,
+    resolve_secrets,
+    stored_names,
+)
 from container_image.secrets.value import SecretValue, Stored
 
 __all__ = [
@@ -13,11 +22,17 @@ __all__ = [
     "Stored",
     "StoredName",
     "as_secret",
+    "as_written",
     "checked_scope",
     "inner_values",
+    "is_known_token",
+    "is_nothing",
     "is_plain",
     "look_inside",
+    "looks_random",
+    "named_secret",
     "names_credential",
     "resolve_secrets",
     "stored_names",
+    "values_at",
 ]

@@ -107,6 +107,15 @@ def look_inside(value: SecretValue) -> Inside:
     )
 
 
+def values_at(key: str, value: bytes) -> list[InnerValue]:
+    """The value that a setting has under its key, under the key's name, and then the values inside that value.
+
+    Judges them as it would if the setting were a line of a structured secret. Gives nothing for an empty value.
+    """
+    found = _Search().value((key,), value, 0)
+    return [InnerValue(key, item.value, item.public, item.credential, item.whole) for item in found]
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     path: tuple[str, ...]
@@ -139,7 +148,7 @@ class _Search:
                 if isinstance(item, keys.Part):
                     found.append(_part(inner, item))
                 else:
-                    found.extend(self._value(inner, item, depth))
+                    found.extend(self.value(inner, item, depth))
             found.extend(
                 _Found((*path, key), value, public=False, credential=True) if sure else _judged((*path, key), value)
                 for key, value, sure in self._limited(nested.url_values(data))
@@ -183,7 +192,7 @@ class _Search:
         for keys_path, value in pairs:
             yield (*path, *keys_path), value.encode("utf-8", "surrogateescape")
 
-    def _value(self, path: tuple[str, ...], value: bytes, depth: int) -> list[_Found]:
+    def value(self, path: tuple[str, ...], value: bytes, depth: int) -> list[_Found]:
         """A value that was found, and what is inside it."""
         text = value.strip()
         if len(text) > 1 and text[:1] in (b"'", b'"') and text[:1] == text[-1:]:

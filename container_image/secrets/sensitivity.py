@@ -8,7 +8,8 @@ from collections import Counter
 from functools import lru_cache
 
 _CREDENTIAL = re.compile(
-    r"pass(?:word|wd|phrase|code)?$|pwd$|password|passphrase|secret|token|api[_-]?key|credential|bearer|cookie|"
+    r"(?<!ask)(?<!by)(?<!com)pass(?:word|wd|phrase|code)?$|pwd$|password|passphrase|secret|token(?!i[sz])|"
+    r"api[_-]?key|credential|bearer|cookie|"
     r"(?:access|private|account|shared|master|encryption|signing|license|deploy|app|auth|session|service|host|ssh|pre)"
     r"[_-]?(?:shared[_-]?|access[_-]?)?key$|^_?auth$|authorization$|^key$|^pat$|_pat$|^sig$|signature$|signing|"
     r"connection[_-]?string|client[_-]?key[_-]?data|userinfo|oauth",
@@ -95,6 +96,11 @@ def is_plain(value: bytes) -> bool:
     """A word, a number, a switch, a host or a path: what an application's settings are, and what its secrets are not."""
     text = value.strip()
     return is_nothing(text) or text.isalpha() or (len(text.split()) == 1 and bool(_PLACES.search(text)))
+
+
+def is_known_token(value: bytes) -> bool:
+    """Whether a value begins as the tokens of a known service do, such as `ghp_` or `npm_`."""
+    return len(value) >= _MIN_LENGTH and _KNOWN.match(value) is not None
 
 
 def looks_random(value: bytes) -> bool:

@@ -16,13 +16,13 @@ from typing import Literal, NoReturn
 
 from container_image.errors import InvalidInputError, SecretSourceError, UnknownSecretError
 from container_image.secrets import dotenv
-from container_image.secrets.names import secret_name
+from container_image.secrets.names import is_secret_name, secret_name
 from container_image.secrets.value import MAX_SIZE, SecretValue
 from container_image.state import inherited
 
 Kind = Literal["value", "env", "file", "command", "store"]
 
-_REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
+_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 # How a secret's name is written that is no password.
 _USUAL = re.compile(r"[A-Z][A-Z0-9_]*")
 _SCOPE = re.compile(r"[A-Za-z0-9._/-]{1,255}")
@@ -248,20 +248,18 @@ def resolve_secrets(
 ) -> dict[str, SecretValue]:
     """Reads every value, or says in one error what is wrong with each source that has none.
 
-    A string is a literal, but `"$NAME"` is a secret of the store, which `lookup` reads, and `"$$NAME"` the text `$NAME`.
+    Strings are read by the rules of `as_secret`; `lookup` reads the secrets of the store.
 
     Raises:
-        InvalidInputError: not such a mapping.
+        InvalidInputError: not such a mapping, or a value that `as_secret` refuses; names its secret.
         SecretSourceError: sources that are missing, unreadable or empty, or secrets that the store lacks.
     """
-    if not isinstance(secrets, Mapping):
-        raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
+    references = stored_names(secrets)
     values: dict[str, SecretValue] = {}
     problems = []
     given = {
-        name: value if isinstance(value, SecretValue) else _as_given(name, value) for name, value in secrets.items()
+        name: value if isinstance(value, SecretValue) else named_secret(name, value) for name, value in secrets.items()
     }
-    references = stored_names(secrets)
     found: Mapping[str, SecretValue] = {}
     unknown: tuple[str, ...] = ()
     if references and lookup is not None:
@@ -287,12 +285,23 @@ def resolve_secrets(
 
 
 def stored_names(secrets: Mapping[str, str | bytes | Secret | SecretValue]) -> dict[str, StoredName]:
-    """The secrets of the store among these, by the names that they are declared under."""
-    sources = {name: as_secret(given) for name, given in secrets.items() if isinstance(given, str | Secret)}
+    """The secrets of the store among these, by the names that they are declared under.
+
+    Raises:
+        InvalidInputError: not such a mapping, or a value that `as_secret` refuses; names its secret.
+    """
+    if not isinstance(secrets, Mapping):
+        raise InvalidInputError(f"secrets are given by name, as in {{'TOKEN': …}}; got a {type(secrets).__name__}")
+    sources = {name: named_secret(name, given) for name, given in secrets.items() if isinstance(given, str | Secret)}
     return {name: source.stored for name, source in sources.items() if source.stored is not None}
 
 
-def _as_given(name: str, given: str | bytes | Secret) -> Secret:
+def named_secret(name: str, given: str | bytes | Secret) -> Secret:
+    """Does what `as_secret` does; its errors name the secret.
+
+    Raises:
+        InvalidInputError: `as_secret` refuses the value.
+    """
     try:
         return as_secret(given)
     except InvalidInputError as error:
@@ -317,17 +326,39 @@ def checked_scope(text: str) -> str:
 
 
 def as_secret(given: str | bytes | Secret) -> Secret:
-    """A secret as users give it: a literal becomes one, and `"$NAME"` a secret of the store."""
+    """A secret as users write it.
+
+    `"$NAME"` and `"${NAME}"` are the store's secret NAME. `$$` at the start of a string stands for one literal `$`.
+    Every other string is a literal, unless it begins with `$`. Bytes are always a literal.
+
+    >>> as_secret("${PIP_TOKEN}").stored
+    StoredName(name='PIP_TOKEN', environment=None, showable=True)
+    >>> as_secret("$$5-off").resolve("CODE").reveal()
+    b'$5-off'
+
+    Raises:
+        InvalidInputError: the string begins with `$` and is no reference. The message does not repeat the string,
+            which may be a password.
+    """
     if isinstance(given, Secret):
         return given
-    if isinstance(given, str) and _REFERENCE.fullmatch(given):
-        name = given[1:]
-        return Secret(
-            "store", "the store", stored=StoredName(name, showable=bool(_USUAL.fullmatch(name))), _read=_not_read
+    if not isinstance(given, str) or not given.startswith("$"):
+        return Secret.from_value(given)
+    if given.startswith("$$"):
+        return Secret.from_value(given[1:])
+    match = _REFERENCE.fullmatch(given)
+    name = (match[1] or match[2]) if match else ""
+    if not is_secret_name(name):
+        raise InvalidInputError(
+            "its value begins with $ and is no name of a secret; write $$ in the place of that $ for a literal, "
+            "or $NAME alone for the store's secret NAME"
         )
-    if isinstance(given, str) and given.startswith("$$") and _REFERENCE.fullmatch(given[1:]):
-        given = given[1:]
-    return Secret.from_value(given)
+    return Secret("store", "the store", stored=StoredName(name, showable=bool(_USUAL.fullmatch(name))), _read=_not_read)
+
+
+def as_written(literal: str) -> str:
+    """The string that `as_secret` reads as this literal."""
+    return f"${literal}" if literal.startswith("$") else literal
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:

@@ -77,7 +77,7 @@ def test_each_environment_gives_its_own_value(tmp_path: Path, tag: str, store: S
 @pytest.mark.usefixtures("store")
 def test_an_image_is_searched_for_what_other_environments_hold(tmp_path: Path, tag: str) -> None:
     # What a production build takes over from staging: here in its context, as a stale file.
-    (tmp_path / "stale.js").write_text(f"const token = '{STAGING}'; const password = 'database-8kL9mN0bV1cX'")
+    (tmp_path / "stale.js").write_text(f"const token = '{STAGING}'")
     directory = context(tmp_path, f"{SUM}COPY stale.js /app/\n")
     build = ("build", directory, "-t", tag, "--secret", "id=TOKEN", "--env", "main", "--format", "json")
     assert run(*build).returncode == 0
@@ -85,9 +85,7 @@ def test_an_image_is_searched_for_what_other_environments_hold(tmp_path: Path, t
         done = run(*build, *more)
         assert done.returncode == 1, done.stderr
         report = json.loads(done.stdout)
-        found = {(item["secret"], item["environment"]) for item in report["findings"]}
-        expected = {("TOKEN", "staging")} | ({("DATABASE_PASSWORD", "main")} if more[0] != "--env" else set())
-        assert found == expected
+        assert {(item["secret"], item["environment"]) for item in report["findings"]} == {("TOKEN", "staging")}
         assert report["environments"] == ["main", "staging"]
     subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=False)
     context(tmp_path, f"{SUM.replace('TOKEN', 'npm')}COPY stale.js /app/\n")
@@ -98,6 +96,45 @@ def test_an_image_is_searched_for_what_other_environments_hold(tmp_path: Path, t
         image.build(tags=[tag], audit_environments=["staging"])
     assert not exists(tag)
     assert STAGING not in str(caught.value)
+
+
+def test_an_image_is_searched_for_all_that_its_environment_holds(
+    tmp_path: Path, tag: str, store: SecretStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.js").write_text("const password = 'database-8kL9mN0bV1cX'")
+    directory = context(tmp_path, f"{SUM}COPY settings.js /app/\n")
+    build = ("build", directory, "-t", tag, "--secret", "id=TOKEN,store=TOKEN", "--format", "json")
+    # Without --env, a build and an audit search for what is named.
+    monkeypatch.setenv("CONTAINER_IMAGE_ENV", "main")
+    assert run(*build).returncode == 0
+    monkeypatch.delenv("CONTAINER_IMAGE_ENV")
+    assert run("audit", tag, "--env", "main").returncode == 1
+    subprocess.run(["docker", "image", "rm", "--force", tag], capture_output=True, check=True)
+    done = run(*build, "--env", "main")
+    assert done.returncode == 1, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (finding["secret"], finding["environment"]) == ("DATABASE_PASSWORD", "main")
+    assert (
+        "the build was not given this secret, so its context, its cache or its base image held it" in finding["advice"]
+    )
+    assert "DATABASE_PASSWORD of main stayed in the image" in done.stderr
+    assert not exists(tag)
+    image = ContainerImage.from_dockerfile(
+        tmp_path / "Dockerfile", secrets={"TOKEN": "$TOKEN"}, context_dir=tmp_path, dockerignore=[]
+    )
+    with pytest.raises(SecretLeakError, match="DATABASE_PASSWORD of main stayed"):
+        image.build(environment="main")
+    logged = {(entry.action, entry.name) for entry in store.log.list() if entry.image in (tag, str(image._file))}
+    assert {("build", "TOKEN"), ("audit", "DATABASE_PASSWORD")} <= logged
+    assert ("build", "DATABASE_PASSWORD") not in logged
+
+
+def test_a_build_may_name_an_environment_that_holds_nothing(tmp_path: Path, tag: str, store: SecretStore) -> None:
+    store.environments.create("empty")
+    directory = context(tmp_path, SUM)
+    done = run("build", directory, "-t", tag, "--env", "empty", "--secret", "id=TOKEN,env=TOKEN", TOKEN=STAGING)
+    assert done.returncode == 0, done.stderr
+    assert run("build", directory, "--env", "main", "--env", "empty", "--secret", "id=TOKEN").returncode == 2
 
 
 @pytest.mark.usefixtures("store")

@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from container_image import ContainerImage, DigestMismatchError, PreflightError, SecretLeakError, Verdict, audit
+from container_image import (
+    ContainerImage,
+    DigestMismatchError,
+    PreflightError,
+    SecretLeakError,
+    SecretStore,
+    Verdict,
+    audit,
+)
 from container_image.build import open_run, run_build
 from container_image.release import release
 from tests.engine.conftest import COPIES, declare, exists
@@ -80,6 +88,9 @@ def test_declared_registries_log_a_build_in_and_its_password_is_searched_for(
     assert built.report is not None
     assert {row.name for row in built.report.secrets} == {"TOKEN", f"registry:{registry.host}"}
     assert (tmp_path / "config.json").read_bytes() == before
+    # As the store's secrets.
+    SecretStore.open().secrets.set_all({"REG_USER": "tester", "REG_TOKEN": registry.token})
+    registries = {registry.host: {"username": "$REG_USER", "password": "${REG_TOKEN}"}}
     leaking = declare(COPIES + f"RUN echo {registry.token} > /leak\n", busybox_image, token, registries=registries)
     with pytest.raises(SecretLeakError) as caught:
         leaking.build(tags=[name])

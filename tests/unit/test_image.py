@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from container_image import DEFAULT_DOCKERIGNORE_PATTERNS, ContainerImage, InvalidInputError, Secret
+from container_image import (
+    DEFAULT_DOCKERIGNORE_PATTERNS,
+    ContainerImage,
+    InvalidInputError,
+    Secret,
+    SecretSourceError,
+    SecretStore,
+    SecretValue,
+    UnknownSecretError,
+)
 from container_image.dockerignore import to_docker
 from container_image.excludes import docker_excludes
 
@@ -41,6 +50,12 @@ def shown(error: Exception) -> str:
         ({"cmd": {"a": VALUE}}, "cmd must be a string or list of strings."),
         ({"use_isolate": 1}, "use_isolate must be a bool."),
         ({"secrets": {"A": 5}}, "secrets"),
+        ({"secrets": {"A": f"${VALUE}"}}, "secret 'A': its value begins with $ and is no name of a secret"),
+        (
+            {"registries": {"r": {"username": "u", "password": f"${{{VALUE}}}"}}},
+            "secret 'registry:r': its value begins with $",
+        ),
+        ({"registries": {"r": {"username": 5, "password": VALUE}}}, "registries"),
         ({"secrets": {"A": {"value": VALUE}}}, "secrets"),
         ({"no_such_field": VALUE}, "no_such_field"),
     ],
@@ -142,6 +157,66 @@ def test_to_dict_reads_a_lazy_secret_only_when_told(monkeypatch: pytest.MonkeyPa
     with pytest.raises(InvalidInputError, match="'A' comes from variable A_TOKEN"):
         image.to_dict()
     assert image.to_dict(resolve=True)["secrets"] == {"A": VALUE}
+
+
+def test_to_dict_writes_every_reference_alike_and_no_literal_as_one() -> None:
+    image = declare(
+        secrets={"A": "${NAME}", "B": Secret.from_value("$NAME"), "C": "$$NAME"},
+        registries={
+            "r": {"username": "u", "password": "${REG_TOKEN}"},
+            "s": {"username": "$REG_USER", "password": Secret.from_name("REG_TOKEN")},
+        },
+    )
+    told = image.to_dict()
+    assert told["secrets"] == {"A": "$NAME", "B": "$$NAME", "C": "$$NAME"}
+    assert told["registries"] == {
+        "r": {"username": "u", "password": "$REG_TOKEN"},
+        "s": {"username": "$REG_USER", "password": "$REG_TOKEN"},
+    }
+    lazy = declare(registries={"r": {"username": "u", "password": Secret.from_env("REG_TOKEN")}})
+    with pytest.raises(InvalidInputError, match=r"'registry:r' comes from variable REG_TOKEN; to_dict\(resolve=True\)"):
+        lazy.to_dict()
+
+
+def test_logins_are_read_as_secrets_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REG_PASSWORD", VALUE)
+    store = SecretStore.open()
+    store.secrets.set_all({"REG_USER": "me", "REG_TOKEN": VALUE[::-1]})
+    image = declare(
+        registries={
+            "r.example": {"username": "$REG_USER", "password": "${REG_TOKEN}"},
+            "s.example": {"username": "$$u", "password": Secret.from_env("REG_PASSWORD")},
+            "t.example": {"username": SecretValue("x", b"t"), "password": SecretValue("y", VALUE.encode())},
+        }
+    )
+    request = image.request()
+    logins = {host: (user, password.reveal().decode()) for host, (user, password) in request.registries.items()}
+    assert logins == {"r.example": ("me", VALUE[::-1]), "s.example": ("$u", VALUE), "t.example": ("t", VALUE)}
+    assert list(request.held) == ["registry:r.example", "registry:s.example", "registry:t.example"]
+    assert [value.name for value in request.unwanted] == list(request.held)
+    assert request.secrets == {}
+    assert VALUE not in repr(request) + repr(image)
+    for copied in (copy.copy(image), copy.deepcopy(image)):
+        assert copied == image
+    assert pickle.loads(pickle.dumps(image)).registries == {}
+
+
+def test_a_login_that_is_missing_is_told_with_its_command() -> None:
+    image = declare(secrets={"A": "$GONE"}, registries={"r": {"username": "me", "password": "$REG_TOKEN"}})
+    with pytest.raises(UnknownSecretError) as caught:
+        image.request()
+    assert caught.value.names == ("GONE", "REG_TOKEN")
+    assert "set it with: container-image secrets set REG_TOKEN --env main" in str(caught.value)
+    with pytest.raises(SecretSourceError, match="'registry:r': the variable NOT_SET_ANYWHERE is not set"):
+        declare(registries={"r": {"username": "u", "password": Secret.from_env("NOT_SET_ANYWHERE")}}).request()
+
+
+def test_a_declared_argument_can_be_public() -> None:
+    image = declare(build_args={"NPM_TOKEN": "npm_9aZ8bY7cX6dW5eV4f3g2H1i0"})
+    assert [(value.name, value.sensitive) for value in image.request().held.values()] == [("build-arg:NPM_TOKEN", True)]
+    image.build_args_public = ["NPM_TOKEN"]
+    assert not image.request().has_credentials
+    assert "npm_9aZ8" not in repr(image.request())
 
 
 def test_pickling_and_printing_drop_what_is_secret() -> None:

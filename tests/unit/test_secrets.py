@@ -20,8 +20,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from container_image import InvalidInputError, Secret, SecretSourceError, SecretValue
-from container_image.secrets import as_secret, inner_values, look_inside, resolve_secrets
+from container_image import InvalidInputError, Secret, SecretSourceError, SecretValue, audit
+from container_image.secrets import as_secret, as_written, inner_values, look_inside, resolve_secrets, stored_names
 from container_image.secrets.inner import MAX_HUNTED, MAX_PUBLIC
 from container_image.secrets.sensitivity import looks_random
 
@@ -119,6 +119,7 @@ def test_a_command_does_not_inherit_the_build_key(monkeypatch: pytest.MonkeyPatc
         (lambda: SecretValue("S", 5), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
         (lambda: SecretValue("S", b"x", earlier=VALUE.encode()), "secret 'S': its values are bytes"),  # type: ignore[arg-type]
         (lambda: resolve_secrets([VALUE]), "secrets are given by name, .*; got a list"),  # type: ignore[arg-type]
+        (lambda: audit("oci:x", [VALUE]), "secrets are given by name, .*; got a list"),  # type: ignore[arg-type]
         (lambda: resolve_secrets({"S": 5}), "secret 'S': a value is a str or bytes; got int"),  # type: ignore[dict-item]
     ],
 )
@@ -143,12 +144,35 @@ def test_a_failing_command_does_not_show_what_it_printed() -> None:
     assert VALUE not in repr(caught.value) + str(caught.value.__context__)
 
 
-def test_what_begins_with_a_dollar_is_a_literal_where_it_is_no_name() -> None:
-    with pytest.raises(SecretSourceError, match=r"(?s)'a': it is in the store.*'b': it is in the store") as caught:
-        resolve_secrets({"a": "$ONE", "b": "$ecretPassw0rd", "c": "x"})
+def test_a_string_that_begins_with_a_dollar_is_a_reference_or_escaped() -> None:
+    references = {"a": "$ONE", "b": "${TWO}", "c": "$ecretPassw0rd"}
+    assert [stored.name for stored in stored_names(references).values()] == ["ONE", "TWO", "ecretPassw0rd"]
+    with pytest.raises(SecretSourceError, match=r"(?s)'a': it is in the store.*'b': it is.*'c': it is") as caught:
+        resolve_secrets(references)
     assert "ecretPassw0rd" not in str(caught.value) + repr(as_secret("$ecretPassw0rd"))
-    given_values = resolve_secrets({"a": "$$ONE", "b": "$not a name", "c": "US$5"})
-    assert [value.reveal() for value in given_values.values()] == [b"$ONE", b"$not a name", b"US$5"]
+    literals: dict[str, str | bytes] = {"a": "$$ONE", "b": "$$", "c": "US$5", "d": b"$ONE", "e": "$$${X}-y"}
+    values = [value.reveal() for value in resolve_secrets(literals).values()]
+    assert values == [b"$ONE", b"$", b"US$5", b"$ONE", b"$${X}-y"]
+
+
+@pytest.mark.parametrize(
+    "text", ["$", "$TOKEN-x", "${TOKEN", "${}", "${TOKEN}x", "$1PASS", "$not a name", "$TOKEN\n", "${A:-b}", "$Größe"]
+)
+def test_any_other_dollar_at_the_start_is_refused_without_repeating_it(text: str) -> None:
+    for refused in (resolve_secrets, stored_names):
+        with pytest.raises(InvalidInputError) as caught:
+            refused({"S": text})
+        # Whatever the text is.
+        assert str(caught.value) == (
+            "secret 'S': its value begins with $ and is no name of a secret; write $$ in the place of that $ for a literal, "
+            "or $NAME alone for the store's secret NAME"
+        )
+        assert caught.value.__cause__ is None
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
+def test_every_literal_can_be_written(text: str) -> None:
+    assert as_secret(as_written(text)).resolve("S").reveal() == text.encode()
 
 
 def test_no_way_of_showing_a_value_shows_it() -> None:

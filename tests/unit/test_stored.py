@@ -96,11 +96,13 @@ def test_missing_prints_the_commands(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "app.py").write_text(
         "from container_image import ContainerImage, Secret\n"
         "image = ContainerImage.from_dockerfile_str('FROM scratch', secrets={\n"
-        "    'a': '$TOKEN', 'b': '$GONE', 'c': Secret.from_name('OTHER', 'main'), 'd': 'literal'})\n"
+        "    'a': '$TOKEN', 'b': '${GONE}', 'c': Secret.from_name('OTHER', 'main'), 'd': 'literal'},\n"
+        "    registries={'r.example': {'username': 'me', 'password': '$REG_TOKEN'}})\n"
     )
     assert _run(["secrets", "missing", f"{tmp_path}/app.py::image", "--env", "staging"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "container-image secrets set GONE --env staging",
+        "container-image secrets set REG_TOKEN --env staging",
         "container-image secrets set OTHER --env main",
     ]
 
