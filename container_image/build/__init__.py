@@ -1,6 +1,7 @@
 """Building with BuildKit: a plain request goes in, an image in the engine's store and its digest come out."""
 
-from container_image.build.buildkit import check_build, export_cache, run_build
+from container_image.build.buildkit import export_cache, run_build
+from container_image.build.check import check_build
 from container_image.build.exports import CacheExport, Export, parse_caches, parse_outputs
 from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
 from container_image.build.run import Run, open_run
