@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from container_image.audit import (
     AuditEvent,
     AuditPolicy,
     AuditReport,
     AuditWarning,
+    LogSearch,
     SourceMap,
     Verdict,
     audit_source,
@@ -63,7 +65,7 @@ def build_through(
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
-    with open_run(request) as run:
+    with open_run(request, partial(LogSearch, request.unwanted)) as run:
         note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
         result = run_build(run, on_event=on_event)
         warnings = tuple(

@@ -356,6 +356,7 @@ class ContainerImage(BaseModel):
         allow_unused: bool = False,
         secret_tmpdir: str | os.PathLike[str] | None = None,
         keep_history: bool = False,
+        forget_history: bool = False,
     ) -> BuildRequest:
         """The declaration with every secret read.
 
@@ -364,7 +365,8 @@ class ContainerImage(BaseModel):
         Secrets of the store are those of `environment`: None is the one of `CONTAINER_IMAGE_ENV`, else `main`. The image
         is searched for everything that `audit_environments` hold as well: names, or "all".
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
-        anonymous memory; `keep_history` leaves the builder's record of the build.
+        anonymous memory. The builder's record of the build goes where it holds a value, or nothing proves that it holds
+        none; `keep_history` leaves it anyway, and `forget_history` removes it anyway.
         """
         logins = {
             host: (login["username"], SecretValue(f"registry:{host}", login["password"].encode()))
@@ -404,6 +406,7 @@ class ContainerImage(BaseModel):
             allow_unused=allow_unused,
             secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
             keep_history=keep_history,
+            forget_history=forget_history,
         )
         wanted = self._wanted({**self.secrets, **(secrets or {})}, requirements)
         request = request.with_secrets(wanted, environment, audit_environments)

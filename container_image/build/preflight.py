@@ -52,6 +52,8 @@ def _tags(request: BuildRequest) -> Iterator[str]:
             yield f"{tag!r} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
     if request.push and not request.tags:
         yield "there is no name to push the image under; give one with -t HOST/NAME:TAG"
+    if request.keep_history and request.forget_history:
+        yield "--keep-history and --forget-history contradict each other; give one of them"
 
 
 def _names(request: BuildRequest) -> Iterator[str]:

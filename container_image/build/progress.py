@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from container_image.build.history import LogSearch
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildWarning
 from container_image.build.scoped import ScopedSteps
@@ -23,12 +24,13 @@ _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTA
 class Progress:
     """Reads lines of rawjson, and what else buildx writes to stderr.
 
-    After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
+    `searched` takes everything that the builder's record would replay. After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
     """
 
     redactor: Redactor
     plain: Callable[[str], str]
     scoped: ScopedSteps = field(default_factory=ScopedSteps)
+    searched: LogSearch | None = None
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
@@ -46,8 +48,12 @@ class Progress:
         except ValueError:
             record = None
         if not isinstance(record, dict):
+            self._search("", line)
             yield from self._message(line)
             return
+        told = {key: value for key, value in record.items() if key != "logs"}
+        if told:
+            self._search("", json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
         for vertex in _objects(record, "vertexes"):
             yield from self._vertex(vertex)
         for log in _objects(record, "logs"):
@@ -116,8 +122,14 @@ class Progress:
     def _log(self, log: Mapping[str, object]) -> Iterator[BuildEvent]:
         key = str(log.get("vertex"))
         name = self._steps.get(key, "")
+        data = _decoded(log.get("data"))
+        self._search(key, data)
         # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
-        yield from self._emit(key, name, self.redactor.feed(key, _decoded(log.get("data"))))
+        yield from self._emit(key, name, self.redactor.feed(key, data))
+
+    def _search(self, stream: str, data: bytes) -> None:
+        if self.searched is not None:
+            self.searched.feed(stream, data)
 
     def _emit(self, key: str, name: str, data: bytes) -> Iterator[BuildEvent]:
         for secret in sorted(self.redactor.seen):

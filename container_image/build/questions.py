@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from container_image.build.ask import ask
 from container_image.build.failure import refusal
 from container_image.build.frontend import has_no_answer, outline_arguments
+from container_image.build.history import asking
 from container_image.build.mounted import Mounted
 from container_image.build.options import build_options
 from container_image.build.prepared import Prepared
@@ -60,7 +61,8 @@ def _call(run: Run, prepared: Prepared, what: str, options: Sequence[str] = ()) 
     """BuildKit's answer, or the output where it has none."""
     request = run.request
     arguments = [*options, *build_options(request), f"--file={run.dockerfile}", str(request.context)]
-    done = ask(run.client, what, arguments, request.secrets, run.files)
+    with asking(run.dockerfile.name, run.client):
+        done = ask(run.client, what, arguments, request.secrets, run.files)
     try:
         found = json.loads(done.stdout)
     except ValueError:

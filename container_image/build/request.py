@@ -26,6 +26,8 @@ class BuildRequest:
     `image_options` are attributes of the image exporter; `exports` and `cache_to` are what leaves the machine besides
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
+    The builder's record of a build with secrets stays where its log is proved to hold none of their values;
+    `keep_history` leaves every record, and `forget_history` removes every one.
     `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
     process. `beside` are values that the build is not given and that must not be in the image either: those of other
     environments.
@@ -67,6 +69,7 @@ class BuildRequest:
     allow_unused: bool = False
     secret_tmpdir: Path | None = None
     keep_history: bool = False
+    forget_history: bool = False
 
     def with_secrets(
         self,

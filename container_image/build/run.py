@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from container_image.build.builder import Builder, check_store, find_builder
 from container_image.build.client import Client
 from container_image.build.exports import CacheExport, Export
 from container_image.build.handoff import HAS_MEMORY, handoff
+from container_image.build.history import LogSearch
 from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
@@ -31,7 +32,8 @@ class Run:
 
     `dockerfile` is where the rewritten Dockerfile goes, in `directory`, which is private and in memory where there is
     such a file system; `files` is where values become files, None where they don't. `image` is the name in quarantine.
-    `staging` is a private directory on a disk, for what is exported.
+    `staging` is a private directory on a disk, for what is exported. `searched` makes a search of one build's log; without
+    it, nothing proves that the builder's record holds no value.
     """
 
     request: BuildRequest
@@ -43,6 +45,7 @@ class Run:
     staging: Path
     dockerfile: Path
     journal: Journal
+    searched: Callable[[], LogSearch] | None = None
 
     @property
     def archive(self) -> Path | None:
@@ -56,8 +59,8 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(request: BuildRequest) -> Iterator[Run]:
-    """Makes ready for a build; nothing of it is left when the context is.
+def open_run(request: BuildRequest, searched: Callable[[], LogSearch] | None = None) -> Iterator[Run]:
+    """Makes ready for a build; nothing of it is left when the context is. `searched` is that of the Run.
 
     Raises:
         EngineError: no engine answers, or it is too old.
@@ -85,15 +88,14 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         files = directory
     image = f"{QUARANTINE}:{name}"
     dockerfile = directory / f"Dockerfile-{name}"
-    recorded = dockerfile.name if request.has_credentials and not request.keep_history else None
     staging = Path(tempfile.gettempdir()) / f"container-image-{name}-exports"
     directories = tuple(dict.fromkeys(path for path in (directory, staging, files) if path is not None))
-    with journal(name, image, recorded, directories, client) as kept:
+    with journal(name, image, directories, client) as kept:
         for path in directories:
             path.mkdir(mode=0o700)
         with _logged_in(request, client, directory, files) as able:
             whole = with_dockerfile(request, able, files)
-            yield Run(whole, able, builder, image, directory, files, staging, dockerfile, kept)
+            yield Run(whole, able, builder, image, directory, files, staging, dockerfile, kept, searched)
 
 
 @contextlib.contextmanager

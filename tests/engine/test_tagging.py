@@ -226,7 +226,7 @@ def test_every_id_that_docker_takes_is_mounted_where_docker_mounts_it(
     values = {name: secrets.token_hex(20) for name in NAMES}
     text = f"# escape={escape}\n{FROM}"
     for number in range(len(NAMES)):
-        text += f"ARG N{number}\nARG P{number}\nRUN --mount=type=secret,id=$N{number} md5sum < \"$P{number}\" >> /sums\n"
+        text += f'ARG N{number}\nARG P{number}\nRUN --mount=type=secret,id=$N{number} md5sum < "$P{number}" >> /sums\n'
     arguments = {f"N{number}": name for number, name in enumerate(NAMES)}
     arguments |= {f"P{number}": f"/run/secrets/{name.rpartition('/')[2]}" for number, name in enumerate(NAMES)}
     steps: list[str] = []
