@@ -112,7 +112,7 @@ def _sources(run: Run) -> Iterator[Source]:
 
 
 def _image(run: Run) -> Source:
-    name = run.request.tags[0] if run.request.tags else run.image
+    name = run.request.shown
     if run.archive is not None:
         return ArchiveSource(f"oci-archive:{name}", run.archive, None)
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)

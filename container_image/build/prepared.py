@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,11 +11,13 @@ from container_image.build.frontend import predefined_arguments
 from container_image.build.preflight import ignore_text
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildRequest
-from container_image.build.run import Run
+from container_image.build.run import QUARANTINE, Run
 from container_image.build.tagging import restore, rewrite, tagged_ids
 from container_image.dockerfile import parse
 from container_image.errors import DockerfileError
 from container_image.state import build_key
+
+_QUARANTINED = re.compile(rf"{re.escape(QUARANTINE)}:[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Prepared:
 
     `ids` are the tagged ids by the secrets' names. `aliases` are further tagged ids, and `untagged` those that don't
     tell the secret's value, each with the secret's name: they are known once BuildKit has listed the mounts. So are the
-    `notes`: messages on secrets that are mounted and not given.
+    `notes`: messages on secrets that are mounted and not given. `shown` is the image's name in messages.
     """
 
     ids: Mapping[str, str]
@@ -31,6 +34,7 @@ class Prepared:
     aliases: Mapping[str, str] = field(default_factory=dict)
     untagged: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    shown: str = "(untagged)"
 
     @property
     def tagged(self) -> dict[str, str]:
@@ -39,12 +43,12 @@ class Prepared:
 
     def plain(self, text: str) -> str:
         """A text as the author of the Dockerfile knows it."""
-        return restore(text, self.ids)
+        return _QUARANTINED.sub(lambda _: self.shown, restore(text, self.ids))
 
 
 def unwritten(request: BuildRequest) -> Prepared:
     """A build whose Dockerfile is in place already."""
-    return Prepared(tagged_ids(build_key(), request.secrets), Redactor(request.unwanted))
+    return Prepared(tagged_ids(build_key(), request.secrets), Redactor(request.unwanted), shown=request.shown)
 
 
 def prepare(run: Run) -> Prepared:

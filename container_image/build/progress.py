@@ -17,6 +17,8 @@ from container_image.build.scoped import ScopedSteps
 
 _TAIL = 40
 _LINE = re.compile(r"^\S+:(\d+)$")
+# buildx shows its own data: `failed to convert agent config {default [key] false}: …`.
+_AGENT = re.compile(r'(?:failed to convert agent config (?:\{.*?\}|for ID: "[^"]*"): )+')
 _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTALL)
 
 
@@ -71,7 +73,7 @@ class Progress:
         text = errors[-1] if errors else (self.messages[-1] if self.messages else "buildx gave no reason")
         for prefix in ("ERROR: ", "failed to build: ", "failed to solve: "):
             text = text.removeprefix(prefix)
-        return text
+        return _AGENT.sub("--ssh: ", text)
 
     @property
     def parse_error(self) -> tuple[int, str] | None:

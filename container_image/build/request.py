@@ -103,6 +103,11 @@ class BuildRequest:
         """Whether there is something secret that the build's log may hold, or the image."""
         return any(value.sensitive for value in self.unwanted)
 
+    @property
+    def shown(self) -> str:
+        """The image's name in messages and reports: the first one that it is to get."""
+        return self.tags[0] if self.tags else "(untagged)"
+
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""
         if line is not None and self.own_lines is not None and line > self.own_lines:

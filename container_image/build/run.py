@@ -19,7 +19,8 @@ from container_image.build.history import LogSearch
 from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
-from container_image.errors import InvalidInputError
+from container_image.build.ssh import ssh_problems
+from container_image.errors import InvalidInputError, PreflightError
 from container_image.state import inherited
 
 QUARANTINE = "container-image.invalid/q"
@@ -64,9 +65,11 @@ def open_run(request: BuildRequest, searched: Callable[[], LogSearch] | None = N
 
     Raises:
         EngineError: no engine answers, or it is too old.
-        PreflightError: the engine's image store can't give what is asked for.
+        PreflightError: there is no SSH agent or key, or the engine's image store can't give what is asked for.
         InvalidInputError: a directory for temporary files is not there.
     """
+    if problems := list(ssh_problems(request.ssh, os.environ)):
+        raise PreflightError(problems)
     environment = inherited({source.variable for source in request.sources.values()})
     environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled"}
     client = Client(environment)
