@@ -333,10 +333,13 @@ class ContainerImage(BaseModel):
         )
 
     def check(self, **options: Any) -> list[str]:
-        """What can be said before building: BuildKit's own checks, one message each.
+        """What can be said before building, one message each: secrets that are not given, and BuildKit's own checks.
+
+        Without an engine, the last message says what could not be checked.
 
         Raises:
             PreflightError: the build would fail, or a value would ship as written.
+            DockerfileError, BuildError: BuildKit would refuse the build; names the line.
         """
         return check_build(self.request(**options))
 

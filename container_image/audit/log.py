@@ -37,3 +37,7 @@ class LogSearch:
             scanner.finish()
         self._scanners.clear()
         return not (self._hits or self._gaps or self._unsearchable)
+
+    def found(self) -> set[str]:
+        """The names of the secrets, or of the values inside them, that were found."""
+        return {hit.run.target.secret for hit in self._hits}

@@ -19,7 +19,7 @@ from container_image.build.options import build_options
 from container_image.build.prepared import Prepared, prepare, unwritten
 from container_image.build.process import process
 from container_image.build.progress import Progress
-from container_image.build.request import BuildEvent, BuildRequest, BuildResult
+from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
 from container_image.build.run import Run
 from container_image.build.scoped import noting
 from container_image.build.tagging import RESERVED, tagged_ids
@@ -121,6 +121,9 @@ def _recorded(run: Run, progress: Progress) -> Iterator[_Record]:
     finally:
         searched = progress.searched
         clean = record.whole and searched is not None and searched.is_clean() and not progress.redactor.seen
+        for name in sorted(searched.found() - progress.redactor.seen) if searched is not None else ():
+            message = f"the build's log holds the secret {name} in a form that was not redacted; mask it in the step"
+            progress.warnings.append(BuildWarning("secret-in-log", message, name))
         if not clean:
             # At once, not when the run is over: the audit may take long.
             forget(run.dockerfile.name, run.client)

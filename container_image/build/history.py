@@ -26,6 +26,9 @@ class LogSearch(Protocol):
     def is_clean(self) -> bool:
         """Whether the log, which is over, was searched whole and holds no value."""
 
+    def found(self) -> set[str]:
+        """The names of the secrets that the log holds, once it is over."""
+
 
 def forget(dockerfile: str, client: Client) -> None:
     """Removes the record of every build of the Dockerfile with this unique name; none of them may be running."""
@@ -42,19 +45,28 @@ def forget(dockerfile: str, client: Client) -> None:
 @contextlib.contextmanager
 def asking(dockerfile: str, client: Client) -> Iterator[None]:
     """Removes the files that buildx writes about calls in the context: they only ask, and have no record."""
-    before = set(_references(dockerfile, client))
+    before = set(_files(client))
     try:
         yield
     finally:
-        for file in set(_references(dockerfile, client)) - before:
-            file.unlink(missing_ok=True)
+        for file in set(_files(client)) - before:
+            if _names(file, dockerfile):
+                file.unlink(missing_ok=True)
 
 
 def _references(dockerfile: str, client: Client) -> Iterator[Path]:
     """buildx's files about builds of this Dockerfile; each has the name of a record."""
+    return (file for file in _files(client) if _names(file, dockerfile))
+
+
+def _files(client: Client) -> Iterator[Path]:
     config = client.environment.get("DOCKER_CONFIG") or Path.home() / ".docker"
     state = Path(client.environment.get("BUILDX_CONFIG") or Path(config) / "buildx")
-    for file in state.glob("refs/*/*/*"):
-        with contextlib.suppress(OSError):
-            if file.is_file() and dockerfile in file.read_text(errors="replace"):
-                yield file
+    return state.glob("refs/*/*/*")
+
+
+def _names(file: Path, dockerfile: str) -> bool:
+    try:
+        return dockerfile in file.read_text(errors="replace")
+    except OSError:
+        return False
