@@ -104,7 +104,9 @@ def _log_search(run: Run, arguments: Sequence[str]) -> LogSearch | None:
     if run.searched is None or unproved or any(name.startswith(PROXY) for name in request.held):
         return None
     searched = run.searched()
-    searched.feed("arguments", "\n".join(arguments).encode("utf-8", "surrogateescape"))
+    # Also where a value is no argument of the command, because it is in its environment.
+    attributes = [f"{name}={value}" for name, value in {**request.build_args, **request.labels}.items()]
+    searched.feed("arguments", "\n".join([*arguments, *attributes]).encode("utf-8", "surrogateescape"))
     return searched
 
 

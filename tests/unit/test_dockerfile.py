@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 
 from container_image import DockerfileError, DockerfileParser
 from container_image.build.tagging import mounted_ids, restore, rewrite
-from container_image.dockerfile import parse, secret_mounts
+from container_image.dockerfile import expand, parse, secret_mounts
 
 
 @given(st.text(max_size=200))
 def test_any_text_parses_or_names_what_is_wrong(text: str) -> None:
     with contextlib.suppress(DockerfileError):
         assert parse("FROM scratch\n" + text).stages
+
+
+@given(st.text("${}#%/:?+-*ab\\'\" <", max_size=40))
+def test_any_word_is_expanded_or_refused(text: str) -> None:
+    assert isinstance(expand(text, {"a": "ab*", "b": ""}), str | None)
 
 
 @pytest.mark.parametrize(
