@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from container_image.audit import carve
@@ -21,14 +22,14 @@ class LogSearch:
         hunted = hunt(values, policy)
         self._unsearchable = hunted.incomplete
         self._budget = Budget(Matcher(hunted.targets, carve.MAGICS), policy)
-        self._hits: list[Hit] = []
+        self._hits: defaultdict[str, list[Hit]] = defaultdict(list)
         self._gaps: list[Gap] = []
         self._scanners: dict[str, StreamScanner] = {}
 
     def feed(self, stream: str, data: bytes) -> None:
         """Takes the next piece of a stream."""
         if stream not in self._scanners:
-            self._scanners[stream] = StreamScanner(self._budget, self._hits, self._gaps)
+            self._scanners[stream] = StreamScanner(self._budget, self._hits[stream], self._gaps)
         self._scanners[stream].feed(data)
 
     def is_clean(self) -> bool:
@@ -36,8 +37,8 @@ class LogSearch:
         for scanner in self._scanners.values():
             scanner.finish()
         self._scanners.clear()
-        return not (self._hits or self._gaps or self._unsearchable)
+        return not (any(self._hits.values()) or self._gaps or self._unsearchable)
 
-    def found(self) -> set[str]:
-        """The names of the secrets, or of the values inside them, that were found."""
-        return {hit.run.target.secret for hit in self._hits}
+    def found(self, stream: str) -> set[str]:
+        """The names of the secrets, or of the values inside them, that were found in a stream."""
+        return {hit.run.target.secret for hit in self._hits.get(stream, ())}

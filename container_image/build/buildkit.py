@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from container_image.build.alone import HOSTNAME, alone, hostname
 from container_image.build.ask import secret_options
@@ -14,12 +14,12 @@ from container_image.build.credentials import PROXY
 from container_image.build.exports import CacheExport, join
 from container_image.build.failure import failure
 from container_image.build.handoff import handoff
-from container_image.build.history import LogSearch, forget
 from container_image.build.options import build_options
 from container_image.build.prepared import Prepared, prepare, unwritten
 from container_image.build.process import process
 from container_image.build.progress import Progress
-from container_image.build.request import BuildEvent, BuildRequest, BuildResult, BuildWarning
+from container_image.build.record import log_search, recorded
+from container_image.build.request import BuildEvent, BuildRequest, BuildResult
 from container_image.build.run import Run
 from container_image.build.scoped import noting
 from container_image.build.tagging import RESERVED, tagged_ids
@@ -76,60 +76,15 @@ def _solve(run: Run, prepared: Prepared, outputs: Sequence[str], on_event: OnEve
             "buildx", "build", "--progress=rawjson", *mounts, *options, *build_options(request), *outputs,
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
-        searched = _log_search(run, arguments)
+        searched = log_search(run, arguments)
         progress = Progress(prepared.redactor, prepared.plain, steps, searched)
-        with _recorded(run, progress) as record:
+        with recorded(run, progress) as record:
             status = _run(run, arguments, given.descriptors, progress, on_event)
             # Where no step failed, the connection may have, with the end of the log.
             record.whole = status == 0 or progress.failed_step is not None
     if status:
         raise failure(request, progress)
     return progress
-
-
-@dataclass
-class _Record:
-    """The builder's record of a build; `whole` is whether all of its log was read."""
-
-    whole: bool = False
-
-
-def _log_search(run: Run, arguments: Sequence[str]) -> LogSearch | None:
-    """A search of the build's record, which holds the request's arguments too; None where nothing would be proved by it.
-
-    The builder's record also holds the proxies of the user's configuration, with their passwords.
-    """
-    request = run.request
-    unproved = request.forget_history or request.keep_history or not request.has_credentials
-    if run.searched is None or unproved or any(name.startswith(PROXY) for name in request.held):
-        return None
-    searched = run.searched()
-    # Also where a value is no argument of the command, because it is in its environment.
-    attributes = [f"{name}={value}" for name, value in {**request.build_args, **request.labels}.items()]
-    searched.feed("arguments", "\n".join([*arguments, *attributes]).encode("utf-8", "surrogateescape"))
-    return searched
-
-
-@contextlib.contextmanager
-def _recorded(run: Run, progress: Progress) -> Iterator[_Record]:
-    """Removes the builder's record of a build afterwards, unless it is proved to hold no value, or asked to stay."""
-    request, record = run.request, _Record()
-    if request.keep_history or not (request.has_credentials or request.forget_history):
-        yield record
-        return
-    run.journal.recorded(run.dockerfile.name)
-    try:
-        yield record
-    finally:
-        searched = progress.searched
-        clean = record.whole and searched is not None and searched.is_clean() and not progress.redactor.seen
-        for name in sorted(searched.found() - progress.redactor.seen) if searched is not None else ():
-            message = f"the build's log holds the secret {name} in a form that was not redacted; mask it in the step"
-            progress.warnings.append(BuildWarning("secret-in-log", message, name))
-        if not clean:
-            # At once, not when the run is over: the audit may take long.
-            forget(run.dockerfile.name, run.client)
-        run.journal.recorded(None)
 
 
 @contextlib.contextmanager

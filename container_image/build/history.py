@@ -26,8 +26,8 @@ class LogSearch(Protocol):
     def is_clean(self) -> bool:
         """Whether the log, which is over, was searched whole and holds no value."""
 
-    def found(self) -> set[str]:
-        """The names of the secrets that the log holds, once it is over."""
+    def found(self, stream: str) -> set[str]:
+        """The names of the secrets that a stream holds."""
 
 
 def forget(dockerfile: str, client: Client) -> None:

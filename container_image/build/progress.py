@@ -26,7 +26,9 @@ _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTA
 class Progress:
     """Reads lines of rawjson, and what else buildx writes to stderr.
 
-    `searched` takes everything that the builder's record would replay. After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
+    `searched` takes everything that the builder's record would replay, the output of each step under its digest; `steps`
+    are the steps' names by their digests. After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a
+    failure, `warnings` of the rest.
     """
 
     redactor: Redactor
@@ -38,7 +40,7 @@ class Progress:
     tail: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     error_line: int | None = None
-    _steps: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
     _states: dict[str, str] = field(default_factory=dict)
     _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
@@ -62,7 +64,7 @@ class Progress:
             yield from self._log(log)
         for warning in _objects(record, "warnings"):
             text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
-            step = self._steps.get(str(warning.get("vertex")), "")
+            step = self.steps.get(str(warning.get("vertex")), "")
             self.warnings.append(BuildWarning("buildkit-check", text, None, step or None))
             yield BuildEvent("warning", step, text)
 
@@ -94,7 +96,7 @@ class Progress:
         key = str(vertex.get("digest"))
         told = str(vertex.get("name") or "")
         name = self._clean(told)
-        self._steps[key] = name
+        self.steps[key] = name
         state = self._states.get(key)
         error = vertex.get("error")
         if vertex.get("started"):
@@ -123,7 +125,7 @@ class Progress:
 
     def _log(self, log: Mapping[str, object]) -> Iterator[BuildEvent]:
         key = str(log.get("vertex"))
-        name = self._steps.get(key, "")
+        name = self.steps.get(key, "")
         data = _decoded(log.get("data"))
         self._search(key, data)
         # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
