@@ -15,6 +15,7 @@ from container_image.audit import (
     AuditPolicy,
     AuditReport,
     AuditWarning,
+    LogSearch,
     SourceMap,
     Verdict,
     audit_source,
@@ -78,7 +79,7 @@ def build_through(
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
-    with open_run(request) as run:
+    with open_run(request, LogSearch) as run:
         # With the text of a Dockerfile that had to be fetched.
         request = run.request
         name = request.tags[0] if request.tags else request.file
@@ -134,7 +135,7 @@ def _sources(run: Run) -> Iterator[Source]:
 
 
 def _image(run: Run) -> Source:
-    name = run.request.tags[0] if run.request.tags else run.image
+    name = run.request.shown
     if run.archive is not None:
         return ArchiveSource(f"oci-archive:{name}", run.archive, None)
     return DaemonSource(f"docker-daemon:{name}", run.image, run.client.context)

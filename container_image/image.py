@@ -360,10 +360,14 @@ class ContainerImage(BaseModel):
         )
 
     def check(self, **options: Any) -> list[str]:
-        """Gives one message for each finding of BuildKit's own checks, and for each build argument that names a credential.
+        """Gives one message for each thing that can be said before building.
+
+        These are secrets that a step mounts and that are not given, build arguments that hold a credential, and BuildKit's
+        own checks. Without an engine, the last message says what could not be checked.
 
         Raises:
             PreflightError: the build would fail, or a value would ship as written.
+            DockerfileError, BuildError: BuildKit would refuse the build; names the line.
         """
         return check_build(self.request(**options))
 
@@ -383,6 +387,7 @@ class ContainerImage(BaseModel):
         allow_unused: bool = False,
         secret_tmpdir: str | os.PathLike[str] | None = None,
         keep_history: bool = False,
+        forget_history: bool = False,
     ) -> BuildRequest:
         """The declaration with every secret read.
 
@@ -392,7 +397,8 @@ class ContainerImage(BaseModel):
         is also searched for everything else that the named `environment` holds, and that `audit_environments` hold: names,
         or "all".
         `allow_unused` accepts secrets that no step mounts; `secret_tmpdir` hands values over in files there instead of
-        anonymous memory; `keep_history` leaves the builder's record of the build.
+        anonymous memory. The builder's record of the build goes where it holds a value, or nothing proves that it holds
+        none; `keep_history` leaves it anyway, and `forget_history` removes it anyway.
         """
         if isinstance(tags, str):
             raise InvalidInputError("tags is a list of names, not a string; write tags=[…]")
@@ -428,6 +434,7 @@ class ContainerImage(BaseModel):
             allow_unused=allow_unused,
             secret_tmpdir=Path(secret_tmpdir) if secret_tmpdir is not None else None,
             keep_history=keep_history,
+            forget_history=forget_history,
         )
         wanted = self._wanted({**self.secrets, **(secrets or {})}, requirements)
         request = request.with_secrets(wanted, environment, audit_environments, self.registries)

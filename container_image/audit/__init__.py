@@ -2,6 +2,7 @@
 
 from container_image.audit.attribution import SourceMap
 from container_image.audit.engine import AuditEvent, audit, audit_reference, audit_source, read_values
+from container_image.audit.log import LogSearch
 from container_image.audit.policy import AcceptedUnread, AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, with_exports
 from container_image.audit.selftest import Recall, self_test
@@ -13,6 +14,7 @@ __all__ = [
     "AuditReport",
     "AuditWarning",
     "Finding",
+    "LogSearch",
     "Recall",
     "SourceMap",
     "Verdict",

@@ -1,7 +1,8 @@
 """Building with BuildKit: a plain request goes in, an image in the engine's store and its digest come out."""
 
 from container_image.build.arguments import advice, unsearchable
-from container_image.build.buildkit import check_build, export_cache, run_build
+from container_image.build.buildkit import export_cache, run_build
+from container_image.build.check import check_build
 from container_image.build.exports import CacheExport, Export, parse_caches, parse_outputs
 from container_image.build.request import (
     BUILDKIT_CHECK,

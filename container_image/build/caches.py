@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from container_image.build.stages import with_origins
 from container_image.dockerfile import Dockerfile, Mount, Scope, expand
 
 
@@ -36,13 +37,9 @@ def tainted_caches(
     reached: dict[int, set[str]] = {}
     for stage in dockerfile.stages:
         here: set[str] = set()
-        for item in stage.instructions:
-            origins = [stage.base] if item.keyword == "FROM" else [(item.trigger or item).flag("from")]
-            origins += [mount.origin for mount in mounted.get(item.line, [])]
-            for origin in filter(None, origins):
-                name = expand(origin, scopes[item.line], dockerfile.escape) or origin
-                source = dockerfile.stage(name, before=stage.index)
-                here |= reached[source.index] if source is not None else set()
+        for item, sources in with_origins(dockerfile, stage, mounted, scopes):
+            for source in sources:
+                here |= reached[source.index]
             if tags.get(item.line):
                 here.update(identifier for _, identifier in caches[item.line])
             for mount, identifier in caches.get(item.line, []):

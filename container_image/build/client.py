@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from python_on_whales import DockerClient
 
 from container_image.errors import EngineError
 from container_image.state import inherited
+from container_image.unreachable import denied, is_denied, unreachable
 
 MIN_ENGINE = (25, 0)
 MIN_BUILDX = (0, 21)
@@ -38,7 +39,7 @@ class Client:
         """
         # Looked for here, because python-on-whales downloads one where there is none.
         if shutil.which("docker") is None:
-            raise EngineError("there is no `docker` command; install Docker with buildx")
+            raise EngineError("there is no `docker` command on the PATH; install Docker with buildx, or correct PATH")
         return [*map(str, DockerClient(context=self.context).client_config.docker_cmd), *arguments]
 
     def call(
@@ -50,47 +51,64 @@ class Client:
         Raises:
             EngineError: there is no such command, it failed (unless not `check`), or it took too long.
         """
-        name = f"docker {' '.join(arguments[:2])}"
+        done = self._run(arguments, timeout, stdin, directory)
+        name = _name(arguments)
+        if check and done.returncode:
+            reason = _last_line(done.stderr.decode("utf-8", "replace"))
+            raise denied(reason) if is_denied(reason) else EngineError(f"`{name}` failed: {reason}")
+        return done.stdout.decode("utf-8", "replace")
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        timeout: float | None = _TIMEOUT,
+        stdin: bytes = b"",
+        directory: str | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 self.command(*arguments), capture_output=True, env=dict(self.environment), timeout=timeout,
                 check=False, pass_fds=self.descriptors, input=stdin, start_new_session=True,
                 cwd=directory,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise EngineError(f"`{name}` did not answer within {timeout} s; is the engine well?") from None
-        if check and done.returncode:
-            raise EngineError(f"`{name}` failed: {_last_line(done.stderr.decode('utf-8', 'replace'))}")
-        return done.stdout.decode("utf-8", "replace")
+            raise EngineError(f"`{_name(arguments)}` did not answer within {timeout} s; is the engine well?") from None
 
     def check_engine(self) -> None:
         """Makes sure that the engine answers and can do what builds need.
 
         Raises:
-            EngineError: it doesn't, or is too old; names the version that was found.
+            EngineError: the engine can't be reached, which says why, or is too old, which names its version.
         """
+        command = ("version", "--format", "{{json .}}")
+        # A context that is named goes before the variable; `default` is what the variable says.
+        host = self.environment.get("DOCKER_HOST") if self.context in (None, "default") else None
+        where = host or f"the {self.context or 'current'} Docker context"
+        done = self._run(command)
         try:
-            versions = json.loads(self.call("version", "--format", "{{json .}}"))
-            engine = str((versions.get("Server") or {}).get("Version") or "")
-        except (ValueError, EngineError) as error:
-            # A context that is named goes before the variable; `default` is what the variable says.
-            host = self.environment.get("DOCKER_HOST") if self.context in (None, "default") else None
-            where = host or f"the {self.context or 'current'} Docker context"
-            raise EngineError(f"no Docker Engine answers at {where}; start it, or set DOCKER_HOST ({error})") from None
+            versions = json.loads(done.stdout)
+            engine = str((versions.get("Server") or {})["Version"])
+        except (ValueError, KeyError):
+            raise unreachable(where, _last_line(done.stderr.decode("utf-8", "replace"))) from None
         require("Docker Engine", engine, MIN_ENGINE)
 
     def check_buildx(self) -> None:
         """Makes sure that there is a buildx that can do what builds need.
 
         Raises:
-            EngineError: there is none, or it is too old; names the version that was found.
+            EngineError: there is no docker or no buildx, or it is too old; names the version that was found.
         """
-        try:
-            buildx = self.call("buildx", "version")
-        except EngineError:
-            raise EngineError("docker has no buildx; install the docker-buildx plugin") from None
+        done = self._run(("buildx", "version"))
+        if done.returncode:
+            reason = _last_line(done.stderr.decode("utf-8", "replace"))
+            raise EngineError(f"docker has no buildx; install the docker-buildx plugin ({reason})")
+        buildx = done.stdout.decode("utf-8", "replace")
         found = re.search(r"\bv?(\d+\.\d+[^\s]*)", buildx)
         require("buildx", found[1] if found else buildx, MIN_BUILDX)
+
+
+def _name(arguments: Sequence[str]) -> str:
+    return f"docker {' '.join(arguments[:2])}"
 
 
 def require(what: str, found: str, least: tuple[int, int]) -> None:

@@ -11,8 +11,8 @@ from container_image.dockerfile import parse
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _UNFETCHED = re.compile(r"failed to resolve source metadata for (\S+): (.*)", re.DOTALL)
-_NO_OUTLINE = re.compile(
-    r"unsupported (frontend capability moby\.buildkit\.frontend\.subrequests|request frontend\.outline)"
+_NO_ANSWER = re.compile(
+    r"unsupported (frontend capability moby\.buildkit\.frontend\.subrequests|request frontend\.(outline|lint))"
 )
 
 
@@ -32,9 +32,9 @@ def unfetched(request: BuildRequest, error: str) -> str | None:
     )
 
 
-def has_no_outline(error: str) -> bool:
-    """Whether an error is that of a frontend that can't say what a build mounts."""
-    return _NO_OUTLINE.search(error) is not None
+def has_no_answer(error: str) -> bool:
+    """Whether an error is that of a frontend that answers no questions: what a build mounts, what is wrong with it."""
+    return _NO_ANSWER.search(error) is not None
 
 
 def platform_arguments(platform: str | None) -> dict[str, str]:

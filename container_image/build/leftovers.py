@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -36,7 +36,8 @@ SETTLE = 0.5
 class Leftovers:
     """A run's image in quarantine, the unique name of its Dockerfile, its directories, and the engine it ran on.
 
-    `dockerfile` is None where the builder's record is to stay. `process` is the group that builds, once there is one.
+    `dockerfile` is None unless the builder has a record that is to go. `process` is the group that builds, once there is
+    one.
     """
 
     image: str
@@ -58,7 +59,12 @@ class Journal:
 
     def started(self, process: int) -> None:
         """Adds the process group that builds now."""
-        self.leftovers = Leftovers(**{**asdict(self.leftovers), "process": process})
+        self.leftovers = replace(self.leftovers, process=process)
+        self._write()
+
+    def recorded(self, dockerfile: str | None) -> None:
+        """Notes that the builder makes a record, which goes unless it is proved clean; None when that is decided."""
+        self.leftovers = replace(self.leftovers, dockerfile=dockerfile)
         self._write()
 
     def close(self) -> None:
@@ -74,13 +80,11 @@ class Journal:
 
 
 @contextlib.contextmanager
-def journal(
-    name: str, image: str, dockerfile: str | None, directories: tuple[Path, ...], client: Client
-) -> Iterator[Journal]:
+def journal(name: str, image: str, directories: tuple[Path, ...], client: Client) -> Iterator[Journal]:
     """Writes down what the run of that name will leave, and removes it in the end, with what killed runs left."""
     _sweep()
     engine = {key: client.environment[key] for key in _CHOOSES if key in client.environment}
-    leftovers = Leftovers(image, dockerfile, tuple(map(str, directories)), engine, client.context)
+    leftovers = Leftovers(image, None, tuple(map(str, directories)), engine, client.context)
     path = state_directory("runs") / f"{name}.json"
     with path.open("x+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

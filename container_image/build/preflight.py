@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from container_image.build.mounted import Mounted, written_mounts
 from container_image.build.redact import Redactor, patterns
 from container_image.build.remote import is_remote
 from container_image.build.request import BuildRequest
 from container_image.build.tagging import RESERVED
-from container_image.dockerfile import parse, secret_mounts
+from container_image.dockerfile import parse
 from container_image.errors import InvalidInputError, PreflightError
 from container_image.excludes import docker_excludes
 from container_image.secrets.value import MAX_SIZE
 
-_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
 _MIN_WRITTEN = 8
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 # The grammar of distribution's reference package, without a digest.
@@ -26,8 +26,8 @@ _REFERENCE = re.compile(
 )
 
 
-def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None = None) -> None:
-    """Checks a build. `mounted` is what BuildKit says the target mounts: ids, and whether each is required.
+def preflight(request: BuildRequest, mounted: Collection[Mounted] | None) -> None:
+    """Checks a build. `mounted` are the secrets that the target mounts, None where that is not known.
 
     Raises:
         PreflightError: with every problem.
@@ -38,7 +38,7 @@ def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | Non
         *_tags(request),
         *_names(request),
         *_overrides(request),
-        *_mounts(request, mounted),
+        *(_mounts(request, mounted) if mounted is not None else ()),
         *_files(request),
         *written,
     ]
@@ -52,19 +52,16 @@ def _tags(request: BuildRequest) -> Iterator[str]:
             yield f"{tag!r} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
     if request.push and not request.tags:
         yield "there is no name to push the image under; give one with -t HOST/NAME:TAG"
+    if request.keep_history and request.forget_history:
+        yield "--keep-history and --forget-history contradict each other; give one of them"
 
 
 def _names(request: BuildRequest) -> Iterator[str]:
-    by_place = defaultdict(list)
     for name, value in request.secrets.items():
-        if not _NAME.fullmatch(name):
-            yield f"secret {name!r}: a name has letters, digits, and . _ - / only; rename it"
+        if not name or not all(character.isprintable() or character == "\t" for character in name):
+            yield f"secret {name!r}: its id is empty or has control characters; give it one that can be printed"
         if len(value) > MAX_SIZE:
             yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
-        by_place[name.rsplit("/", 1)[-1]].append(name)
-    for place, names in by_place.items():
-        if len(names) > 1:
-            yield f"secrets {' and '.join(map(repr, names))} would both be /run/secrets/{place}; rename one"
 
 
 def _overrides(request: BuildRequest) -> Iterator[str]:
@@ -77,23 +74,54 @@ def _overrides(request: BuildRequest) -> Iterator[str]:
             yield f"{' and '.join(given)} apply to the last stage, and the target is {request.target!r}; build the last stage"
 
 
-def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None) -> Iterator[str]:
-    mounts = secret_mounts(parse(request.dockerfile))
-    lines = {mount.effective_id: mount.line for mount in reversed(mounts)}
-    if mounted is None:
-        mounted = [(mount.effective_id, mount.required) for mount in mounts]
-    for name, required in dict(mounted).items():
-        if required and name not in request.secrets and not RESERVED.fullmatch(name):
-            place = request.place(lines.get(name))
-            yield f"{place}: the secret {name!r} is required by a mount and not given; give it, as --secret id={name},env=… or in `secrets`"
-    used = {name for name, _ in mounted} | {mount.effective_id for mount in mounts}
-    if not request.allow_unused:
-        for name in request.secrets:
-            if name not in used and not RESERVED.fullmatch(name):
-                yield (
-                    f"secret {name!r} is given and never mounted; add RUN --mount=type=secret,id={name}, drop the secret, "
-                    "or allow it (--allow-unused)"
-                )
+def _mounts(request: BuildRequest, mounted: Collection[Mounted]) -> Iterator[str]:
+    written = written_mounts(request)
+    missing = {item.name: item for item in mounted if item.required and not item.is_given(request)}
+    for name, item in missing.items():
+        yield f"{request.place(item.line)}: the secret {name!r} is required by a mount and not given; {_advice(name)}"
+    names = {item.name for item in (*mounted, *written)}
+    unused = [name for name in request.secrets if name not in names and not RESERVED.fullmatch(name)]
+    for name in unused if not request.allow_unused else ():
+        like = _nearest(name, [item for item in written if not item.is_given(request)])
+        if like is not None:
+            yield f"secret {name!r} is given and never mounted; did you mean {like.name!r}, which {request.place(like.line)} mounts?"
+        else:
+            yield (
+                f"secret {name!r} is given and never mounted; add RUN --mount=type=secret,id={name}, drop the secret, "
+                "or allow it (--allow-unused)"
+            )
+    yield from _collisions(request, written)
+
+
+def not_given(request: BuildRequest, mounted: Iterable[Mounted]) -> list[str]:
+    """Messages on the secrets that are mounted without being required, and that the build was not given."""
+    return [
+        f"{request.place(item.line)}: the secret {item.name!r} is mounted and not given, so the step runs without it; {_advice(item.name)}"
+        for item in {item.name: item for item in mounted if not item.required and not item.is_given(request)}.values()
+    ]
+
+
+def _advice(name: str) -> str:
+    return f"give it, as --secret id={name},env=… or in `secrets`"
+
+
+def _nearest(name: str, mounted: Sequence[Mounted]) -> Mounted | None:
+    """The mount whose id is spelled most like a name."""
+    folded = {item.name.casefold(): item for item in mounted}
+    found = difflib.get_close_matches(name.casefold(), folded, 1)
+    return folded[found[0]] if found else None
+
+
+def _collisions(request: BuildRequest, written: Iterable[Mounted]) -> Iterator[str]:
+    """Two secrets that a step finds at one path: the second would hide the first."""
+    found: dict[tuple[int | None, str | None], str] = {}
+    for item in written:
+        other = found.setdefault((item.line, item.place), item.name)
+        if item.place is not None and other != item.name and item.name in request.secrets:
+            yield (
+                f"{request.place(item.line)}: secrets {other!r} and {item.name!r} would both be /run/secrets/{item.place}; "
+                "give one mount a target"
+            )
 
 
 def _files(request: BuildRequest) -> Iterator[str]:

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from container_image.build.history import LogSearch
 from container_image.build.redact import Redactor
 from container_image.build.request import BUILDKIT_CHECK, BuildEvent, BuildWarning
 from container_image.build.scoped import ScopedSteps
 
 _TAIL = 40
 _LINE = re.compile(r"^\S+:(\d+)$")
+# buildx shows its own data: `failed to convert agent config {default [key] false}: …`.
+_AGENT = re.compile(r'(?:failed to convert agent config (?:\{.*?\}|for ID: "[^"]*"): )+')
 _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTALL)
 
 
@@ -23,18 +26,21 @@ _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTA
 class Progress:
     """Reads lines of rawjson, and what else buildx writes to stderr.
 
-    After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
+    `searched` takes everything that the builder's record would replay, the output of each step under its digest; `steps`
+    are the steps' names by their digests. After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a
+    failure, `warnings` of the rest.
     """
 
     redactor: Redactor
     plain: Callable[[str], str]
     scoped: ScopedSteps = field(default_factory=ScopedSteps)
+    searched: LogSearch | None = None
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     error_line: int | None = None
-    _steps: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
     _states: dict[str, str] = field(default_factory=dict)
     _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
@@ -46,15 +52,19 @@ class Progress:
         except ValueError:
             record = None
         if not isinstance(record, dict):
+            self._search("", line)
             yield from self._message(line)
             return
+        told = {key: value for key, value in record.items() if key != "logs"}
+        if told:
+            self._search("", json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
         for vertex in _objects(record, "vertexes"):
             yield from self._vertex(vertex)
         for log in _objects(record, "logs"):
             yield from self._log(log)
         for warning in _objects(record, "warnings"):
             text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
-            step = self._steps.get(str(warning.get("vertex")), "")
+            step = self.steps.get(str(warning.get("vertex")), "")
             self.warnings.append(BuildWarning(BUILDKIT_CHECK, text, None, step or None))
             yield BuildEvent("warning", step, text)
 
@@ -65,7 +75,7 @@ class Progress:
         text = errors[-1] if errors else (self.messages[-1] if self.messages else "buildx gave no reason")
         for prefix in ("ERROR: ", "failed to build: ", "failed to solve: "):
             text = text.removeprefix(prefix)
-        return text
+        return _AGENT.sub("--ssh: ", text)
 
     @property
     def parse_error(self) -> tuple[int, str] | None:
@@ -86,7 +96,7 @@ class Progress:
         key = str(vertex.get("digest"))
         told = str(vertex.get("name") or "")
         name = self._clean(told)
-        self._steps[key] = name
+        self.steps[key] = name
         state = self._states.get(key)
         error = vertex.get("error")
         if vertex.get("started"):
@@ -115,9 +125,15 @@ class Progress:
 
     def _log(self, log: Mapping[str, object]) -> Iterator[BuildEvent]:
         key = str(log.get("vertex"))
-        name = self._steps.get(key, "")
+        name = self.steps.get(key, "")
+        data = _decoded(log.get("data"))
+        self._search(key, data)
         # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
-        yield from self._emit(key, name, self.redactor.feed(key, _decoded(log.get("data"))))
+        yield from self._emit(key, name, self.redactor.feed(key, data))
+
+    def _search(self, stream: str, data: bytes) -> None:
+        if self.searched is not None:
+            self.searched.feed(stream, data)
 
     def _emit(self, key: str, name: str, data: bytes) -> Iterator[BuildEvent]:
         for secret in sorted(self.redactor.seen):

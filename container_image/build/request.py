@@ -34,6 +34,8 @@ class BuildRequest:
     the image, `tags` the names that it is given if it is clean, and `push` sends it to their registries; `iidfile` and
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
     `build_args_public` are the names of build arguments that hold no credential, whatever they look like.
+    The builder's record of a build with secrets stays where its log is proved to hold none of their values;
+    `keep_history` leaves every record, and `forget_history` removes every one.
     `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
     process. `beside` are values of environments that the build is not given, and that must not be in the image either.
     The representation of a request names its Dockerfile alone: arguments, URLs and the Dockerfile may hold credentials.
@@ -76,6 +78,7 @@ class BuildRequest:
     allow_unused: bool = False
     secret_tmpdir: Path | None = None
     keep_history: bool = False
+    forget_history: bool = False
 
     def with_secrets(
         self,
@@ -117,6 +120,11 @@ class BuildRequest:
 
     def __repr__(self) -> str:
         return f"BuildRequest({self.file!r})"
+
+    @property
+    def shown(self) -> str:
+        """The image's name in messages and reports: the first one that it is to get."""
+        return self.tags[0] if self.tags else "(untagged)"
 
     def place(self, line: int | None) -> str:
         """`file:line` of a line of the Dockerfile, for a message."""

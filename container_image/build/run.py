@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +16,13 @@ from container_image.build.builder import Builder, check_store, find_builder
 from container_image.build.client import Client
 from container_image.build.exports import CacheExport, Export
 from container_image.build.handoff import HAS_MEMORY, handoff
+from container_image.build.history import LogSearch
 from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
-from container_image.errors import InvalidInputError
+from container_image.build.ssh import ssh_problems
+from container_image.errors import InvalidInputError, PreflightError
+from container_image.secrets import SecretValue
 from container_image.state import inherited
 
 QUARANTINE = "container-image.invalid/q"
@@ -32,7 +35,8 @@ class Run:
 
     `dockerfile` is where the rewritten Dockerfile goes, in `directory`, which is private and in memory where there is
     such a file system; `files` is where values become files, None where they don't. `image` is the name in quarantine.
-    `staging` is a private directory on a disk, for what is exported.
+    `staging` is a private directory on a disk, for what is exported. `searched` makes a search of one build's log; without
+    it, nothing proves that the builder's record holds no value.
     """
 
     request: BuildRequest
@@ -44,6 +48,7 @@ class Run:
     staging: Path
     dockerfile: Path
     journal: Journal
+    searched: Callable[[Sequence[SecretValue]], LogSearch] | None = None
 
     @property
     def archive(self) -> Path | None:
@@ -57,14 +62,18 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(request: BuildRequest) -> Iterator[Run]:
-    """Makes ready for a build; nothing of it is left when the context is.
+def open_run(
+    request: BuildRequest, searched: Callable[[Sequence[SecretValue]], LogSearch] | None = None
+) -> Iterator[Run]:
+    """Makes ready for a build; nothing of it is left when the context is. `searched` is that of the Run.
 
     Raises:
         EngineError: no engine answers, or it is too old.
-        PreflightError: the engine's image store can't give what is asked for.
+        PreflightError: there is no SSH agent or key, or the engine's image store can't give what is asked for.
         InvalidInputError: a directory for temporary files is not there.
     """
+    if problems := list(ssh_problems(request.ssh, os.environ)):
+        raise PreflightError(problems)
     environment = inherited({source.variable for source in request.sources.values()})
     environment |= {"DOCKER_CLI_HINTS": "false", "BUILDX_METADATA_PROVENANCE": "disabled", **passed_apart(request)}
     client = Client(environment)
@@ -86,17 +95,14 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
         files = directory
     image = f"{QUARANTINE}:{name}"
     dockerfile = directory / f"Dockerfile-{name}"
-    # A Dockerfile that is yet to be fetched may hold credentials as well, as defaults of its arguments.
-    may_hold = request.has_credentials or request.fetched is not None
-    recorded = dockerfile.name if may_hold and not request.keep_history else None
     staging = Path(tempfile.gettempdir()) / f"container-image-{name}-exports"
     directories = tuple(dict.fromkeys(path for path in (directory, staging, files) if path is not None))
-    with journal(name, image, recorded, directories, client) as kept:
+    with journal(name, image, directories, client) as kept:
         for path in directories:
             path.mkdir(mode=0o700)
         with _logged_in(request, client, directory, files) as able:
             whole = with_dockerfile(request, able, files)
-            yield Run(whole, able, builder, image, directory, files, staging, dockerfile, kept)
+            yield Run(whole, able, builder, image, directory, files, staging, dockerfile, kept, searched)
 
 
 @contextlib.contextmanager

@@ -114,8 +114,12 @@ def _noted(value: SecretValue) -> Noted:
 
 @contextlib.contextmanager
 def noting(ids: Mapping[str, str], secrets: Mapping[str, SecretValue]) -> Iterator[ScopedSteps]:
-    """Notes the values of secrets with a cache scope while a build runs, and for good where steps ran with them."""
-    steps = ScopedSteps({ids[name]: value for name, value in secrets.items() if value.cache_scope is not None})
+    """Notes the values of secrets with a cache scope while a build runs, and for good where steps ran with them.
+
+    `ids` are those that the secrets are mounted under, each with its secret's name.
+    """
+    scoped = {identifier: secrets[name] for identifier, name in ids.items()}
+    steps = ScopedSteps({identifier: value for identifier, value in scoped.items() if value.cache_scope is not None})
     notes = {identifier: _note(value) for identifier, value in steps.secrets.items()}
     try:
         yield steps

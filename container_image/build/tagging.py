@@ -12,7 +12,6 @@ then lists an id that is none of ours if the guess was wrong.
 from __future__ import annotations
 
 import hmac
-import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -44,15 +43,28 @@ def tagged_ids(key: bytes, secrets: Mapping[str, SecretValue]) -> dict[str, str]
     return {name: f"{name}-{tag(key, value)}" for name, value in secrets.items()}
 
 
-def untagged_ids(listed: Iterable[str], ids: Mapping[str, str]) -> dict[str, str]:
-    """Of the ids that BuildKit mounts, those of our secrets that don't tell its value, with the secret's name.
+def mounted_ids(listed: Iterable[str], ids: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The secrets behind the ids that BuildKit lists for a rewritten Dockerfile: tagged ones, then untagged ones.
 
-    One with the tag of another secret is what a wrong guess at a variable leaves.
+    Both map an id to the name of one of our secrets. An untagged id does not tell the secret's value. An id with the
+    tag of another secret than the one that it names comes from a wrong guess at a variable, and is untagged as well.
     """
-    tagged = set(ids.values())
-    suffixes = _suffixes(ids)
-    names = {identifier: re.sub(f"({suffixes})$", "", identifier) for identifier in listed if identifier not in tagged}
-    return {identifier: name for identifier, name in names.items() if name in ids and ids[name] != name}
+    tagged: dict[str, str] = {}
+    untagged: dict[str, str] = {}
+    ours = {name for name, identifier in ids.items() if identifier != name}
+    owners = {identifier.removeprefix(name): name for name, identifier in ids.items() if name in ours}
+    for identifier in listed:
+        match = re.fullmatch(rf"(.*?)({_suffixes(ids)})?", identifier, re.DOTALL)
+        assert match is not None
+        written, owner = match[1], owners.get(match[2])
+        # `rewrite` ends the id in a slash where its last part is the name, and leaves it empty where the target names it.
+        if owner is not None and (written in ("", owner) or (written[-1] == "/" and _base(written) == owner)):
+            tagged[identifier] = owner
+            continue
+        # Without a tag, an id is what it says. With the wrong one, it may name its secret by its last part too.
+        names = (written,) if owner is None else (written, _base(written))
+        untagged.update((identifier, name) for name in reversed(names) if name in ours)
+    return tagged, untagged
 
 
 def rewrite(
@@ -70,22 +82,25 @@ def rewrite(
     builds, and stays in the image as it is written. `predefined` are the arguments that BuildKit sets by itself.
     """
     dockerfile = parse(text)
+    escape = dockerfile.escape
     variables = scopes(dockerfile, build_args or {}, predefined or {})
     additions: list[tuple[int, str]] = []
     tags: defaultdict[int, set[str]] = defaultdict(set)
-    mounted = {run.line: mounts(run) for run in _runs(dockerfile, target)}
+    built = dockerfile.stage(target)
+    kept = {item.line for item in built.instructions if item.trigger} if built is not None else set()
+    mounted = {run.line: mounts(run) for run in _runs(dockerfile) if run.line not in kept}
     for line, found in mounted.items():
         for mount in found:
             if mount.type == "secret":
-                name = _name(mount, variables[line], dockerfile.escape)
-                if ids.get(name, name) != name:
+                name = secret_name(mount, variables[line], escape)
+                if name is not None and ids.get(name, name) != name:
                     suffix = ids[name].removeprefix(name)
-                    additions.append(_retag(mount, suffix))
+                    additions.append(_retag(mount, suffix, variables[line], escape))
                     if not mount.target and mount.env is None:
-                        additions.append((mount.end, "," + _field("target", _target(name))))
+                        additions.append((mount.end, _target(name, escape)))
                     tags[line].add(suffix)
     for mount, suffixes in tainted_caches(dockerfile, mounted, variables, tags):
-        additions.append(_retag(mount, "".join(suffixes)))
+        additions.append(_retag(mount, "".join(suffixes), variables[mount.line], escape))
     parts, done = [], 0
     for offset, addition in sorted(additions, key=itemgetter(0)):
         parts += [text[done:offset], addition]
@@ -93,39 +108,52 @@ def rewrite(
     return "".join([*parts, text[done:]])
 
 
-def _runs(dockerfile: Dockerfile, target: str | None) -> list[Instruction]:
-    """What the build runs, ONBUILDs of its own stages among it."""
-    built = dockerfile.stage(target)
-    kept = {item.line for item in built.instructions if item.trigger} if built is not None else set()
-    return [item.run for item in dockerfile.instructions if item.run is not None and item.line not in kept]
+def _runs(dockerfile: Dockerfile) -> list[Instruction]:
+    """Every RUN, those behind ONBUILD among them."""
+    return [item.run for item in dockerfile.instructions if item.run is not None]
 
 
-def _name(mount: Mount, scope: Scope, escape: str) -> str:
-    """The secret that a mount asks for; empty where that can't be told, or not so that an appended tag proves it."""
-    if mount.id:
-        return expand(mount.id, scope, escape) or ""
-    name = expand(mount.default_id, scope, escape) or ""
-    # The base name of the target's value is then not that of its text.
-    return "" if "/" in name else name
+def secret_name(mount: Mount, scope: Scope, escape: str) -> str | None:
+    """The id of the secret that a mount asks for, as Docker has it; None where this Dockerfile does not tell.
+
+    An id that comes out empty is none: then the last part of the target is the id.
+    """
+    written = expand(mount.id, scope, escape) if mount.id else ""
+    if written or written is None:
+        return written
+    # An empty id proves nothing about the variables of the target.
+    if mount.id and "$" in (mount.target or ""):
+        return None
+    return _base(expand(mount.default_id, scope, escape) or "") or None
 
 
-def _retag(mount: Mount, suffix: str) -> tuple[int, str]:
-    """What to write where, so that the mount's id, the default one if it has none, ends in `suffix`."""
+def _base(path: str) -> str:
+    """The last part of a path, as Go's path.Base has it."""
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _retag(mount: Mount, suffix: str, scope: Scope, escape: str) -> tuple[int, str]:
+    """The text to add, and its offset, so that the mount's id, the default one if it has none, ends in `suffix`."""
     if mount.id_end is not None:
         return mount.id_end, suffix
-    return mount.end, "," + _field("id", mount.default_id + suffix)
+    if mount.type == "secret" and "/" in (expand(mount.default_id, scope, escape) or ""):
+        # The secret's name is the last part of what the variables hold. The slash tells `mounted_ids` so.
+        suffix = "/" + suffix
+    return mount.end, _field("id", mount.default_id + suffix, escape)
 
 
-def _field(key: str, value: str) -> str:
-    """A field of a mount: first a CSV field, then escaped as a Dockerfile's flags are, inside quotes or not."""
+def _field(key: str, value: str, escape: str) -> str:
+    """One more field of a mount: first a CSV field, then escaped as a Dockerfile's flags are, inside quotes or not."""
     field = f"{key}={value}"
     if re.search('[,"]', field):
         field = '"' + field.replace('"', '""') + '"'
-    return re.sub(r"""([\s'"\\])""", r"\\\1", field)
+    return "," + re.sub(rf"""([\s'"{re.escape(escape)}])""", lambda found: escape + found[1], field)
 
 
-def _target(name: str) -> str:
-    return f"/run/secrets/{posixpath.basename(name)}"
+def _target(name: str, escape: str) -> str:
+    """The field of the target that a secret of this name has in Docker, if its mount says nothing else."""
+    literal = re.sub(rf"""([$'"{re.escape(escape)}])""", lambda found: escape + found[1], _base(name))
+    return _field("target", f"/run/secrets/{literal}", escape)
 
 
 def _suffixes(ids: Mapping[str, str]) -> str:
@@ -137,7 +165,8 @@ def _suffixes(ids: Mapping[str, str]) -> str:
 def restore(text: str, ids: Mapping[str, str]) -> str:
     """A message of BuildKit's as the author of the Dockerfile knows it: plain ids, no target of ours."""
     for name, identifier in ids.items():
-        if identifier != name and identifier in text:
-            ours = re.escape("," + _field("target", _target(name)))
-            text = re.sub(rf"({re.escape(identifier)}[^\s]*?){ours}", r"\1", text)
-    return re.sub(_suffixes(ids), "", text)
+        suffix = identifier.removeprefix(name)
+        if suffix in text and identifier != name:
+            ours = "|".join(re.escape(_target(name, escape)) for escape in "\\`")
+            text = re.sub(rf"({re.escape(suffix)}\S*?)(?:{ours})", r"\1", text)
+    return re.sub(f"/?(?:{_suffixes(ids)})", "", text)

@@ -96,7 +96,8 @@ def build(
 def check(target: str, debug: bool, **options: Any) -> int:
     """Say what can be said of TARGET before it is built: secrets that are missing or would ship, BuildKit's checks.
 
-    Exit code 1 means that a value would ship as it is written, 2 that the build would not start.
+    Exit code 1 means that a value would ship as it is written, 2 that the build would not start. Without an engine, the
+    last line says what could not be checked.
     """
     del debug
     try:

@@ -100,7 +100,10 @@ def buildx_options(function: Command) -> Command:
             metavar="ID=SCOPE",
             help="Keep the steps that mount this secret in the cache while its value changes; each scope has its own.",
         ),
-        click.option("--keep-history", is_flag=True, help="Keep the builder's record, with its unredacted log."),
+        click.option(
+            "--keep-history", is_flag=True, help="Keep the builder's record of the build even if its log holds a value."
+        ),
+        click.option("--forget-history", is_flag=True, help="Remove the builder's record of the build in any case."),
         *(
             click.option(f"--{name}", multiple=True, metavar=form, help=text)
             for name, (form, text) in PASSED_ON.items()
@@ -145,6 +148,7 @@ def apply(request: BuildRequest, options: dict[str, Any]) -> BuildRequest:
         allow_unused=options["allow_unused"],
         secret_tmpdir=_path(options["secret_tmpdir"]),
         keep_history=options["keep_history"],
+        forget_history=options["forget_history"],
     )
 
 

@@ -61,13 +61,13 @@ def _directives(text: str) -> tuple[str, str | None]:
 
 def _instruction(first: Line, lines: Iterator[Line], escape: str) -> Instruction:
     line, last = joined(first, lines, escape)
-    keyword, flags, args = _split(line)
+    keyword, flags, args = _split(line, escape)
     if not keyword.isascii() or keyword.upper() not in KEYWORDS:
         raise DockerfileError(
             f"line {first.number}: unknown instruction {keyword[:40]!r}; correct it, or begin it with #", first.number
         )
     names = []
-    for name, strip_tabs in _heredocs(keyword, args, line.characters, first.number):
+    for name, strip_tabs in _heredocs(keyword, args, line.characters, first.number, escape):
         for last in lines:
             if (last.body.lstrip("\t") if strip_tabs else last.body) == name:
                 break
@@ -81,11 +81,11 @@ def _instruction(first: Line, lines: Iterator[Line], escape: str) -> Instruction
     )
     if found.keyword != "ONBUILD":
         return found
-    keyword, flags, words = _split(args)
+    keyword, flags, words = _split(args, escape)
     return replace(found, trigger=replace(found, keyword=keyword.upper(), args=words.characters, flags=flags))
 
 
-def _split(line: Located) -> tuple[str, tuple[Flag, ...], Located]:
+def _split(line: Located, escape: str) -> tuple[str, tuple[Flag, ...], Located]:
     """The keyword, flags and arguments of an instruction."""
     match = _KEYWORD.match(line.characters)
     assert match is not None
@@ -97,7 +97,7 @@ def _split(line: Located) -> tuple[str, tuple[Flag, ...], Located]:
             at += 1
         if not rest.characters.startswith("--", at):
             break
-        word, at, closed = _word(rest, at)
+        word, at, closed = _word(rest, at, escape)
         if word.characters == "--":
             break
         name, separator, _ = word.characters[2:].partition("=")
@@ -105,16 +105,16 @@ def _split(line: Located) -> tuple[str, tuple[Flag, ...], Located]:
     return match[1], tuple(flags), rest[at:].strip()
 
 
-def _word(line: Located, at: int) -> tuple[Located, int, bool]:
-    """The word that begins here, without its quotes and escapes (a backslash in any quotes).
+def _word(line: Located, at: int, escape: str) -> tuple[Located, int, bool]:
+    """The word that begins here, without its quotes and escapes; escapes count in single quotes too.
 
-    And where it ends, and whether its quotes do.
+    The second item is where the word ends, the third whether its quotes are closed.
     """
     kept = []
     quote = ""
     while at < len(line.characters) and (quote or line.characters[at] not in BLANK):
         character = line.characters[at]
-        if character == "\\":
+        if character == escape:
             at += 1
             if at < len(line.characters):
                 kept.append(at)
@@ -128,10 +128,10 @@ def _word(line: Located, at: int) -> tuple[Located, int, bool]:
     return line.pick(kept), at, not quote
 
 
-def _heredocs(keyword: str, args: Located, line: str, number: int) -> list[tuple[str, bool]]:
+def _heredocs(keyword: str, args: Located, line: str, number: int, escape: str) -> list[tuple[str, bool]]:
     """The names of an instruction's heredocs, and whether tabs may stand before their last line."""
     if keyword.upper() == "ONBUILD":
-        keyword, _, args = _split(args)
+        keyword, _, args = _split(args, escape)
     if keyword.upper() not in _HEREDOC_KEYWORDS or "<<" not in line or _is_json(args.characters):
         return []
     try:

@@ -1,6 +1,6 @@
 """What the variables of a Dockerfile hold at each instruction, as far as it and the build's arguments tell.
 
-A guess where a base image sets them, or where one is set in a way that is not plain: whoever relies on it must prove it.
+These are guesses where a base image sets a variable: a caller that relies on one must prove it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Scope = Mapping[str, str]
 
 
 def expand(text: str, scope: Scope, escape: str = "\\") -> str | None:
-    """A word with its variables replaced; None where that is not plain."""
+    """A word with its variables replaced; None where BuildKit would fail."""
     try:
         return Lexer(text, escape=escape, variables=scope).word()
     except (ValueError, RecursionError):

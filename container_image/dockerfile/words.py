@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from container_image.dockerfile.located import SPACE
+from container_image.dockerfile.patterns import replaced, without_prefix, without_suffix
 
 _NAME = re.compile(r"\d+|[@*#?$!-]|\w*")
 # Characters that mean nothing anywhere, read at once: one at a time takes seconds for a megabyte.
 _PLAIN = re.compile(r"""[^$'"<\\`/}]*""")
+_MODIFIERS = ("}", "-", "+", "?", ":-", ":+", ":?", "#", "%", "/")
 
 
 class Lexer:
     """Reads one line. With `raw`, quotes and escapes stay; without `variables`, so do the variables.
 
-    ValueError where BuildKit would fail, and for substitutions other than `${x:-y}`, `${x:+y}` and those without colon.
+    Raises ValueError where BuildKit would fail.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class Lexer:
         return taken
 
     def _variable(self) -> str:
-        """What `$name` or `${name…}` stands for."""
+        """The text that `$name` or `${name…}` stands for; as written, without `variables`."""
         self._take()
         if self._peek() != "{":
             name = self._name()
@@ -120,28 +122,46 @@ class Lexer:
             raise ValueError("bad substitution")
         name = self._name()
         modifier = self._take()
-        if modifier == "}":
-            return f"${{{name}}}" if self._variables is None else self._variables.get(name, "")
-        if modifier == "/":
-            modifier += self._take() if self._peek() == "/" else ""
-            if self._variables is not None:
-                raise ValueError("a substitution that is not plain")
-            return f"${{{name}/{self._until('/', True)}/{self._until('}', True)}}}"
         if modifier == ":":
             modifier += self._take()
-        elif modifier not in ("+", "-", "?", "#", "%"):
+        # Where it replaces nothing, BuildKit takes any character behind a colon.
+        if modifier not in _MODIFIERS and (self._variables is not None or modifier[0:1] != ":"):
             raise ValueError("unsupported modifier in substitution")
-        word = self._until("}", modifier[-1] in "#%")
+        if modifier == "/" and self._peek() == "/":
+            modifier += self._take()
+        words = []
+        if modifier != "}":
+            stops = "/}" if modifier[0] == "/" else "}"
+            words = [self._until(stop, modifier[0] in "#%/") for stop in stops]
         if self._variables is None:
-            return f"${{{name}{modifier}{word}}}"
-        if modifier[-1] not in "+-":
-            raise ValueError("a substitution that is not plain")
-        value = self._variables.get(name)
-        is_set = value if modifier[0] == ":" else value is not None
-        if modifier[-1] == "+":
-            return word if is_set else ""
-        return value if is_set and value is not None else word
+            end = "" if modifier == "}" else "/".join(words) + "}"
+            return f"${{{name}{modifier}{end}"
+        return _substituted(self._variables.get(name), modifier, words)
 
     def _name(self) -> str:
         match = _NAME.match(self._text, self._at)
         return self._take(len(match[0])) if match else ""
+
+
+def _substituted(value: str | None, modifier: str, words: list[str]) -> str:
+    """The value of a variable, None where it is not set, as a modifier with its words changes it."""
+    text = value or ""
+    if modifier == "}":
+        return text
+    word = words[0]
+    is_set = bool(value) if modifier[0] == ":" else value is not None
+    match modifier[-1]:
+        case "-":
+            return text if is_set else word
+        case "+":
+            return word if is_set else ""
+        case "?":
+            if not is_set:
+                raise ValueError(word or "is not allowed to be unset or empty")
+            return text
+        case "/":
+            return replaced(text, word, words[1], everywhere=modifier == "//")
+    # `##` and `%%` match the longest text: the second character is read as the first one of the word.
+    longest = word[:1] == modifier
+    change = without_prefix if modifier == "#" else without_suffix
+    return change(text, word[longest:], longest=longest)

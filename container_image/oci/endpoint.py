@@ -16,6 +16,7 @@ import requests
 
 from container_image.errors import EngineError
 from container_image.state import inherited
+from container_image.unreachable import is_denied, unreachable
 
 _TIMEOUT = 600
 _DEFAULT = "unix:///var/run/docker.sock"
@@ -27,10 +28,10 @@ def connect(context: str | None = None) -> docker.DockerClient:
     Without a context it is the one that `docker` uses: DOCKER_HOST, else DOCKER_CONTEXT's, else the current context's.
 
     Raises:
-        EngineError: there is no such context, or no engine answers there.
+        EngineError: there is no such context, or no engine can be reached there, which says why.
     """
     options = _options(context)
-    host = options.get("base_url") or os.environ.get("DOCKER_HOST") or "the default socket"
+    host = options.get("base_url") or os.environ.get("DOCKER_HOST") or f"the default socket, {_DEFAULT}"
     try:
         if "base_url" in options:
             client = docker.DockerClient(timeout=_TIMEOUT, use_ssh_client=True, **options)
@@ -40,9 +41,8 @@ def connect(context: str | None = None) -> docker.DockerClient:
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         if "paramiko" in str(error):
             raise EngineError(f"{host}: ssh needs one more package; run `pip install 'docker[ssh]'`") from None
-        raise EngineError(
-            f"no Docker Engine answers at {host}; start it, or set DOCKER_HOST or `docker context use`"
-        ) from None
+        reason = str(error)
+        raise unreachable(host, reason if is_denied(reason) else "") from None
     return client
 
 

@@ -38,6 +38,11 @@ STAGES = [
     "FROM base\nARG N=TOKEN\nRUN --mount=type=secret,target=/x/$N md5sum < /x/TOKEN > /sum",
     f"FROM base\nARG GLOBAL\nENV N=${{GLOBAL}}\nRUN --mount=type=secret,id=$N {SUM}",
     f"FROM base\nARG TARGETOS\nRUN --mount=type=secret,id=${{TARGETOS:+TOKEN}} {SUM}",
+    f"FROM base\nARG N=gloTOKEN\nRUN --mount=type=secret,id=${{N#glo}} {SUM}",
+    f"FROM base\nARG N=TOKEN.x\nRUN --mount=type=secret,id=${{N%.*}} {SUM}",
+    f"FROM base\nARG N=tikEN\nRUN --mount=type=secret,id=${{N/t?k/TOK}} {SUM}",
+    "FROM base\nARG N\nRUN --mount=type=secret,id=$N,target=/x/TOKEN md5sum < /x/TOKEN > /sum",
+    "FROM base\nARG P=/x/TOKEN\nRUN --mount=type=secret,target=$P md5sum < /x/TOKEN > /sum",
     "FROM base\nRUN --mount=type=secret,id=GIT_AUTH_TOKEN md5sum < /run/secrets/GIT_AUTH_TOKEN > /sum",
     "FROM onbuild",
 ]
@@ -91,12 +96,13 @@ def bases(busybox_image: str) -> Iterator[dict[str, str]]:
 
 FROM = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n"
 ONBUILD = ("onbuild", FROM)
-NOT_PLAIN = ("plain", f"{FROM}ARG SALT\nARG N=TOKEN.x\nRUN --mount=type=secret,id=${{N%.x}} {SUM}; sleep 2 # $SALT\n")
-OF_THE_BASE = ("named", f"{FROM}RUN --mount=type=secret,id=$NAME true\n")
+OF_THE_BASE = ("named", f"{FROM}ARG SALT\nRUN --mount=type=secret,id=$NAME {SUM}; sleep 2 # $SALT\n")
+NOT_EMPTY = ("named", f"{FROM}RUN --mount=type=secret,id=$NAME,target=/x/OTHER true\n")
+ANOTHER_TARGET = ("named", f"{FROM}RUN --mount=type=secret,target=/x/${{NAME:-OTHER}} true\n")
 WRONG_GUESS = ("named", f"{FROM}RUN --mount=type=secret,id=${{NAME:-OTHER}} true\n")
 
 
-@pytest.mark.parametrize(("base", "text"), [ONBUILD, NOT_PLAIN, OF_THE_BASE, WRONG_GUESS])
+@pytest.mark.parametrize(("base", "text"), [ONBUILD, OF_THE_BASE, WRONG_GUESS, NOT_EMPTY, ANOTHER_TARGET])
 def test_a_mount_that_cannot_be_tagged_is_refused(bases: dict[str, str], token: str, base: str, text: str) -> None:
     given = {"TOKEN": token, "OTHER": token[::-1]}
     with pytest.raises(PreflightError, match="secret 'TOKEN' can't be told apart by its value") as caught:
@@ -104,7 +110,7 @@ def test_a_mount_that_cannot_be_tagged_is_refused(bases: dict[str, str], token: 
     assert "under a plain id, or build with --no-cache" in str(caught.value)
 
 
-@pytest.mark.parametrize(("base", "text"), [ONBUILD, NOT_PLAIN])
+@pytest.mark.parametrize(("base", "text"), [ONBUILD, OF_THE_BASE])
 def test_without_the_cache_builds_at_once_wait_for_each_other(bases: dict[str, str], base: str, text: str) -> None:
     # With one host name for all, only the lock is between the builds.
     arguments = {"SALT": secrets.token_hex(8), "BUILDKIT_SANDBOX_HOSTNAME": "one"}
@@ -171,8 +177,8 @@ def test_a_frontend_without_an_outline_is_asked_without_the_cache_only(busybox_i
 
 def test_every_platform_is_asked_for_its_mounts(busybox_image: str, token: str) -> None:
     text = (
-        "ARG BASE_IMAGE\nFROM $BASE_IMAGE AS amd64\nFROM $BASE_IMAGE AS arm64\nARG N=TOKEN.x\n"
-        "RUN --mount=type=secret,id=${N%.x} true\nFROM $TARGETARCH\n"
+        "ARG BASE_IMAGE\nFROM $BASE_IMAGE AS amd64\nFROM $BASE_IMAGE AS arm64\n"
+        "RUN --mount=type=secret,id=${PATH:+TOKEN} true\nFROM $TARGETARCH\n"
     )
     image = declare(text, busybox_image, token, platforms=["linux/amd64", "linux/arm64"])
     with pytest.raises(PreflightError, match="secret 'TOKEN' can't be told apart"):
@@ -208,6 +214,31 @@ def test_a_quote_that_is_never_closed_is_reported_with_its_line() -> None:
     )
     with pytest.raises(DockerfileError, match=r"Dockerfile:2: a quote in a --mount is open"):
         image.build()
+
+
+NAMES = ["*", "api key", "a,b", 'q"uo', "it's", "$x", "${y}", "ü", "back\\s", "a=b", "#x", "`t", "tab\tx", "a b/c d"]
+
+
+@pytest.mark.parametrize("escape", ["\\", "`"])
+def test_every_id_that_docker_takes_is_mounted_where_docker_mounts_it(
+    busybox_image: str, tag: str, escape: str
+) -> None:
+    values = {name: secrets.token_hex(20) for name in NAMES}
+    text = f"# escape={escape}\n{FROM}"
+    for number in range(len(NAMES)):
+        text += f'ARG N{number}\nARG P{number}\nRUN --mount=type=secret,id=$N{number} md5sum < "$P{number}" >> /sums\n'
+    arguments = {f"N{number}": name for number, name in enumerate(NAMES)}
+    arguments |= {f"P{number}": f"/run/secrets/{name.rpartition('/')[2]}" for number, name in enumerate(NAMES)}
+    steps: list[str] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, BuildEvent) and event.kind == "done" and "type=secret" in event.step:
+            steps.append(event.step.partition("id=")[2].partition(" md5sum")[0])
+
+    declare(text, busybox_image, "", secrets=values, build_args=arguments).build(tags=[tag], on_event=note)
+    sums = [hashlib.md5(value.encode(), usedforsecurity=False).hexdigest() for value in values.values()]
+    assert read(tag, "/sums").replace(" -", "").split() == sums
+    assert steps == NAMES
 
 
 def written(choose: random.Random, number: int) -> str:
@@ -269,10 +300,12 @@ def outline(text: str) -> set[tuple[str, int, bool]]:
     }
 
 
-def test_the_engine_and_the_scanner_agree_on_hundreds_of_mounts(busybox_image: str) -> None:
+@pytest.mark.parametrize("escape", ["\\", "`"])
+def test_the_engine_and_the_scanner_agree_on_hundreds_of_mounts(busybox_image: str, escape: str) -> None:
     seed = secrets.randbits(32)
     choose = random.Random(seed)
-    text = f"FROM {busybox_image}\n" + "".join(written(choose, number) for number in range(300))
+    steps = "".join(written(choose, number) for number in range(300)).replace("\\", escape)
+    text = f"# escape={escape}\nFROM {busybox_image}\n{steps}"
     mounts = {(mount.effective_id, mount.line, mount.required) for mount in secret_mounts(parse(text))}
     assert len(mounts) == 300
     assert outline(text) == mounts, f"seed {seed}"

@@ -10,14 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container_image import DockerfileError, DockerfileParser
-from container_image.build.tagging import restore, rewrite
-from container_image.dockerfile import parse, secret_mounts
+from container_image.build.tagging import mounted_ids, restore, rewrite
+from container_image.dockerfile import expand, parse, secret_mounts
 
 
 @given(st.text(max_size=200))
 def test_any_text_parses_or_names_what_is_wrong(text: str) -> None:
     with contextlib.suppress(DockerfileError):
         assert parse("FROM scratch\n" + text).stages
+
+
+@given(st.text("${}#%/:?+-*ab\\'\" <", max_size=40))
+def test_any_word_is_expanded_or_refused(text: str) -> None:
+    assert isinstance(expand(text, {"a": "ab*", "b": ""}), str | None)
 
 
 @pytest.mark.parametrize(
@@ -80,24 +85,36 @@ def test_a_cache_beside_two_secrets_is_one_cache_still() -> None:
         ("ARG GIVEN=no", "id=$GIVEN,env=T", "id=$GIVEN-9,env=T"),
         ("ARG GLOBAL", "id=$GLOBAL,env=T", "id=$GLOBAL-9,env=T"),
         ("ARG TARGETARCH", "id=${TARGETARCH:+tok},env=T", "id=${TARGETARCH:+tok}-9,env=T"),
-        # What can't be told is left, for BuildKit's list to show.
+        ("ARG N=tok.x", "id=${N%.x},env=T", "id=${N%.x}-9,env=T"),
+        ("ARG N=tok.x", "id=${N%%.*},target=/y", "id=${N%%.*}-9,target=/y"),
+        ("ARG N=glotok", "id=${N#glo},env=T", "id=${N#glo}-9,env=T"),
+        ("ARG N=tik", "id=${N/i/o}", "id=${N/i/o}-9,target=/run/secrets/tok"),
+        ("", "id=$UNSET,target=/x/tok", "id=$UNSET-9,target=/x/tok"),
+        ("ARG P=/x/tok", "target=$P", "target=$P,id=$P/-9"),
+        # An id that can't be told is left, for BuildKit's list to show.
         ("", "id=$GLOBAL,env=T", "id=$GLOBAL,env=T"),
-        ("ARG N=tok.x", "id=${N%.x},env=T", "id=${N%.x},env=T"),
-        ("ARG N=tok.x", "id=${N%.x},target=/x/tok", "id=${N%.x},target=/x/tok"),
         ("ARG N=tok\nARG N=${N%x}y", "id=${N%x},env=T", "id=${N%x},env=T"),
-        ("", "id=$UNSET,target=/x/tok", "id=$UNSET,target=/x/tok"),
-        ("ARG P=/x/tok", "target=$P", "target=$P"),
+        ("ARG P=/x/tok", "id=$UNSET,target=$P", "id=$UNSET,target=$P"),
+        ("", "id=${UNSET:?},env=T", "id=${UNSET:?},env=T"),
     ],
 )
 def test_an_id_with_variables_keeps_its_text(head: str, mount: str, expected: str) -> None:
     text = f"ARG GLOBAL=tok\nFROM scratch\n{head}\nRUN --mount=type=secret,%s x\n"
     found = rewrite(
         text.replace("%s", mount),
-        {"tok": "tok-9", "/x/tok": "/x/tok-9"},
+        {"tok": "tok-9", "x/tok": "x/tok-8"},
         build_args={"GIVEN": "tok"},
         predefined={"TARGETARCH": "amd64"},
     )
     assert found == text.replace("%s", expected)
+
+
+def test_ids_that_buildkit_lists_are_told_from_wrong_guesses() -> None:
+    ids = {"tok": "tok-9", "npm": "npm-8", "HTTP_AUTH_TOKEN_x": "HTTP_AUTH_TOKEN_x"}
+    listed = ["tok-9", "-9", "/x/tok/-9", "npm-9", "/x/npm/-9", "/x/npm-9", "npm", "HTTP_AUTH_TOKEN_x", "/x/tok", "x-9"]
+    tagged, untagged = mounted_ids(listed, ids)
+    assert tagged == dict.fromkeys(["tok-9", "-9", "/x/tok/-9"], "tok")
+    assert untagged == dict.fromkeys(["npm-9", "/x/npm/-9", "/x/npm-9", "npm"], "npm")
 
 
 def test_messages_show_what_the_author_wrote() -> None:
