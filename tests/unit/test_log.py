@@ -35,6 +35,7 @@ def searched(data: bytes, value: bytes = VALUE, size: int = 7) -> LogSearch:
         VALUE.decode().encode("utf-16-le"),
         "".join(f"%{byte:02x}" for byte in VALUE).encode(),
     ],
+    ids=["raw", "part", "base64", "base64 in lines", "gzip", "hexadecimal", "utf-16", "percent"],
 )
 @pytest.mark.parametrize("size", [1, 1000])
 def test_each_form_is_found_in_its_stream(data: bytes, size: int) -> None:
