@@ -91,7 +91,9 @@ def rewrite(
     mounted = {run.line: mounts(run) for run in _runs(dockerfile) if run.line not in kept}
     for line, found in mounted.items():
         for mount in found:
-            if mount.type == "secret":
+            # A target that comes out empty is Docker's default, unless the base sets its variables: that can't be added.
+            unclear = bool(mount.target) and not expand(mount.target or "", variables[line], escape)
+            if mount.type == "secret" and not unclear:
                 name = secret_name(mount, variables[line], escape)
                 if name is not None and ids.get(name, name) != name:
                     suffix = ids[name].removeprefix(name)

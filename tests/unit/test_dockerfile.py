@@ -95,6 +95,7 @@ def test_a_cache_beside_two_secrets_is_one_cache_still() -> None:
         ("", "id=$GLOBAL,env=T", "id=$GLOBAL,env=T"),
         ("ARG N=tok\nARG N=${N%x}y", "id=${N%x},env=T", "id=${N%x},env=T"),
         ("ARG P=/x/tok", "id=$UNSET,target=$P", "id=$UNSET,target=$P"),
+        ("", "id=tok,target=$UNSET", "id=tok,target=$UNSET"),
         ("", "id=${UNSET:?},env=T", "id=${UNSET:?},env=T"),
     ],
 )
