@@ -57,9 +57,9 @@ def test_a_value_whose_beginning_was_shown_as_a_prompt_is_masked_from_there_on()
     assert not stream.waits
     assert stream.feed(VALUE[2:7]) == b""
     # Four bytes of a value are no prompt.
-    assert not stream.waits
     assert stream.idle() == b""
-    assert stream.feed(VALUE[7:] + b"?") == b"[T]?"
+    assert not stream.waits
+    assert stream.feed(VALUE[7:] + b"\n") == b"[T]\n"
 
 
 def test_a_prompt_and_a_line_are_shown_at_once_and_a_value_in_two_writes_never() -> None:
