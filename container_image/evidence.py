@@ -47,7 +47,7 @@ _COMMON = frozenset(
     b"ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut ss so rs un lo wa "
     b"ge ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi ci vi pl ig tu ev ld ry mp "
     b"fe bl ab gh ty op wo sa ay ex ke fr oo av ag if ap gr od bo sp rd do uc bu ei ov by rm ep tt oc fa ef cu rn sc gi da "
-    b"cr cl du ga qu ue ff ba ey ck au lt ub hu".split()
+    b"cr cl du ga qu ue ff ba ey ck au lt ub hu je oj up sw rv ys sq ql eb ok pp pi nf".split()
 )
 _COMMON_SHARE = 0.7
 

@@ -43,10 +43,9 @@ class MaskedStream:
         self._waits = False
         shown = self._without_early(self._redactor.settle(self))
         held, unsure = self._redactor.held(self)
-        if unsure > _MOST_EARLY:
-            return shown
-        shown += held[len(self._early) :]
-        self._early = held
+        if unsure <= _MOST_EARLY:
+            shown += held[_common(held, self._early) :]
+            self._early = held
         return shown
 
     def end(self) -> bytes:
@@ -59,15 +58,16 @@ class MaskedStream:
         return self._waits
 
     def _without_early(self, shown: bytes) -> bytes:
-        """Leaves out what was shown early, unless a mask took its place."""
-        if not self._early:
-            return shown
-        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(shown, self._early, strict=False))
-        common = sum(1 for _ in same)
-        rest = self._early[common:]
-        goes_on = common == len(shown) and self._redactor.held(self)[0].startswith(rest)
-        self._early = rest if goes_on else b""
+        """Leaves out what was shown early, as far as no mask took its place."""
+        common = _common(shown, self._early)
+        self._early = self._early[common:] if common == len(shown) else b""
         return shown[common:]
+
+
+def _common(left: bytes, right: bytes) -> int:
+    """How many first bytes are the same."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
+    return sum(1 for _ in same)
 
 
 def pump(source: IO[bytes], target: int, redactor: Redactor) -> threading.Thread:
