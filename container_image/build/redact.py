@@ -14,10 +14,12 @@ What is replaced:
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from container_image.build.runs import Pattern, Runs, Stream
+from container_image.build.pattern import Pattern
+from container_image.build.runs import Runs, Stream
 from container_image.evidence import LEAST, evidence
 from container_image.forms import forms, searchable
 from container_image.secrets import SecretValue, look_inside
@@ -25,6 +27,7 @@ from container_image.secrets import SecretValue, look_inside
 _PUNCTUATION = re.compile(rb"[^A-Za-z0-9\x80-\xff]+")
 _MIN_LITERAL = 4
 _MIN_LINE = 8
+_EXACT_SECONDS = 1.0
 
 
 class Redactor:
@@ -45,13 +48,21 @@ class Redactor:
                         found[pattern.data] = Pattern(earlier.name, pattern.data, pattern.evidence)
         self._runs = Runs(list(found.values()))
         self._streams: dict[Hashable, Stream] = {}
+        self._next_exact = 0.0
 
     def feed(self, stream: Hashable, data: bytes) -> bytes:
-        """Takes more of a stream, and gives what can be shown: all but an end that may be a part of a value."""
-        return self._advance(stream, data, exact=False)
+        """Takes more of a stream, and gives what can be shown: all but an end that may be a part of a value.
+
+        If values are very large, some hundred bytes more may be held back, because the end is compared once a second only.
+        """
+        now = time.monotonic()
+        exact = now >= self._next_exact
+        if exact:
+            self._next_exact = now + _EXACT_SECONDS
+        return self._advance(stream, data, exact=exact)
 
     def settle(self, stream: Hashable) -> bytes:
-        """Gives what `feed` held back to be quick, where there are very large values."""
+        """Gives what `feed` held back without need."""
         return self._advance(stream, b"", exact=True)
 
     def held(self, stream: Hashable) -> tuple[bytes, int]:

@@ -1,8 +1,7 @@
 """Finds parts of known byte strings in streams, however a stream is cut into pieces.
 
-A part that identifies a pattern's value is a run. Patterns are looked up by windows: slices of 4, 8 or 16 bytes at every
-n-th offset of a pattern. The text is probed at every fourth byte, and n is odd, so every run of `width + 4n - 1` bytes
-has a window where the text is probed. Around a window that is found, the run is measured in both directions.
+A part that identifies the value in a pattern is a run. The text is compared with the patterns' windows (`pattern.py`),
+and around a window that is found, the match is followed in both directions.
 
 One expression for all patterns is no alternative: for a value of 300 KB in all its forms, that took 19 s to compile.
 Probing with `isdisjoint` on a view of 4-byte integers reads some 50 MB/s of text in plain Python.
@@ -11,101 +10,31 @@ Probing with `isdisjoint` on a view of 4-byte integers reads some 50 MB/s of tex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from math import ceil
+from functools import lru_cache
 from sys import byteorder
 
-from container_image.evidence import LEAST, Evidence
+from container_image.build.pattern import STEP, Pattern
 
-_STEP = 4
 _MOST_WINDOWS = 500_000
 """Windows of one index, at most: some 100 MB. Above it, the largest patterns have fewer, and only longer runs are found."""
 
-_ROUNDING = 1e-6
 _BLOCK = 4096
 _FIRST_LOOK = 32
-_EXACT = 8 << 20
-"""Bytes of patterns up to which every feed works out which end of the text may be in one of them."""
+_ALWAYS_EXACT = 8 << 20
+"""Bytes of patterns that can be compared with the end of the text each time: 8 MB take some milliseconds."""
 
 _HEAD = 10
 """Bytes of a pattern's beginning that need not hold one of its first windows."""
 
 
-@dataclass(frozen=True, repr=False)
-class Pattern:
-    """A byte string to look for. `evidence` is that of the value in it; without, only all of the pattern is a run."""
-
-    name: str
-    data: bytes
-    evidence: Evidence | None = None
-
-    @cached_property
-    def least(self) -> int:
-        """The fewest bytes of a run."""
-        if self.evidence is None:
-            return len(self.data)
-        return min(len(self.data), ceil(round(max(LEAST, self.evidence.needed) / self._scale, 6)))
-
-    @cached_property
-    def width(self) -> int:
-        """Bytes of a window. Few bytes of a form that writes each byte as several ones tell little."""
-        if self.least < 11:
-            return 4
-        return 16 if self.evidence is not None and self._scale <= 1 / 3 and self.least >= 19 else 8
-
-    @cached_property
-    def every(self) -> int:
-        """The distance between windows, if there may be as many as every run needs."""
-        # A run of a value whose bytes weigh differently may have its weight in few places.
-        uniform = self.evidence is None or self.evidence.uniform
-        return max(1, (self.least - self.width + 1) // _STEP - 1 | 1) if uniform else 1
-
-    def offsets(self, most: int) -> Iterable[int]:
-        """Where the windows begin, of which there are about `most` at most. Public parts and filling have none."""
-        if self.evidence is None:
-            return range(_STEP)
-        offsets = range(0, len(self.data) - self.width + 1, self._spacing(most))
-        if self.evidence.uniform:
-            return offsets
-        weighs, scale, width = self.evidence.weighs, self._scale, self.width
-        return (offset for offset in offsets if weighs(offset * scale, (offset + width) * scale))
-
-    def reach(self, most: int) -> int:
-        """The most bytes of a run in which no window may have been probed."""
-        return 0 if self.evidence is None else self.width + _STEP * self._spacing(most) - 2
-
-    def _spacing(self, most: int) -> int:
-        return max(self.every, ceil(len(self.data) / most) | 1)
-
-    def run(self, start: int, stop: int) -> tuple[int, int] | None:
-        """The run in a part of the pattern: all of it, or the part without its worthless edges, or None."""
-        if (start, stop) == (0, len(self.data)):
-            return start, stop
-        if self.evidence is None or stop - start < self.least:
-            return None
-        first, last = start * self._scale, stop * self._scale
-        if self.evidence.between(first, last) < self.evidence.needed - _ROUNDING:
-            return None
-        first, last = self.evidence.trimmed(first, last)
-        return max(start, ceil(first / self._scale - _ROUNDING)), min(stop, int(last / self._scale + _ROUNDING))
-
-    @cached_property
-    def _scale(self) -> float:
-        """Bytes of the value that one byte stands for."""
-        return 1.0 if self.evidence is None else self.evidence.length / len(self.data)
-
-    def __repr__(self) -> str:
-        return f"Pattern({self.name!r})"
-
-
 @dataclass(slots=True)
 class Stream:
-    """What of a stream is not shown yet. All positions are counted from the stream's beginning, and `base` is the buffer's.
+    """The end of a stream that is not shown yet. Positions count from the stream's beginning; `base` is that of the buffer.
 
-    A match is told by its pattern's number and by where in the stream that pattern would begin. `open` matches reach the
-    end of the buffer and may go on; `closed` ones were judged.
+    The key of a match is its pattern's number, and the position where all of the pattern would begin. An `open` match
+    reaches the end of the buffer and may go on. A `closed` one has ended, and `runs` has what was a run of it.
     """
 
     buffer: bytes = b""
@@ -132,12 +61,12 @@ class Runs:
         for number, pattern in enumerate(patterns):
             if len(pattern.data) >= self._short.below:
                 self._add(number, pattern, most)
-        self._widths = sorted({len(window) for window in self._index}) or [_STEP]
-        self._heads = frozenset(int.from_bytes(window[:_STEP], byteorder) for window in self._index)
+        self._widths = sorted({len(window) for window in self._index}) or [STEP]
+        self._heads = frozenset(int.from_bytes(window[:STEP], byteorder) for window in self._index)
         whole = [pattern.data for pattern in patterns if pattern.evidence is None]
         self._prefixes = {data[:size] for data in whole for size in range(1, min(_HEAD + 1, len(data)))}
         cut = [pattern.data for pattern in patterns if pattern.evidence is not None]
-        self._exact = sum(map(len, cut)) <= _EXACT
+        self._exact = sum(map(len, cut)) <= _ALWAYS_EXACT
         self._cut = [b"\xff\xfe\xff".join(data[:-1] for data in cut)] if self._exact else cut
         self._holds_short = lru_cache(maxsize=1 << 14)(self._holds)
 
@@ -153,21 +82,23 @@ class Runs:
     def unsure(self, stream: Stream, *, exact: bool) -> int:
         """Where the end of the text begins that may be a part of a run, depending on what follows.
 
-        It may begin too early if the patterns are large and it needn't be `exact`, which takes time then.
+        If it need not be `exact` and the patterns are large, the result may be some hundred bytes too early.
         """
         starts = list(stream.open.values())
         tail = stream.buffer[-_HEAD:]
         size = next((size for size in range(len(tail), 0, -1) if tail[-size:] in self._prefixes), 0)
         if self._reach:
-            # Exactly, it may be more than the reach: public parts and filling have no windows.
+            # The exact size may be more than the reach, because public parts and filling have no windows.
             exact = exact or self._exact
             size = max(size, self._held_size(stream.buffer) if exact else min(self._reach, len(stream.buffer)))
         return min([*starts, stream.end - size])
 
     def take(self, stream: Stream, stop: int) -> tuple[bytes, list[tuple[int, int, list[str]]]]:
         """Takes the text before `stop`, or less if a run goes on behind it: its bytes, and where in them which runs are."""
-        while begun := [first for first, last, _ in stream.runs if first < stop < last]:
-            stop = min(begun)
+        if stop == stream.base:
+            return b"", []
+        for first, last, _ in sorted(stream.runs, key=lambda run: run[1], reverse=True):
+            stop = first if first < stop < last else stop
         taken, base = stream.buffer[: stop - stream.base], stream.base
         found = [(first - base, last - base, names) for first, last, names in self._joined(stream.runs) if last <= stop]
         stream.buffer, stream.base = stream.buffer[len(taken) :], stop
@@ -182,7 +113,7 @@ class Runs:
         stream.open.clear()
 
     def _joined(self, runs: set[tuple[int, int, int]]) -> Iterator[tuple[int, int, list[str]]]:
-        """Overlapping runs as one, with their names. A run inside another one is not told."""
+        """Joins overlapping runs, and their names. A run inside another one is left out."""
         joined: tuple[int, int, list[str]] | None = None
         for start, stop, number in sorted(runs, key=lambda run: (run[0], -run[1], run[2])):
             name = self._patterns[number].name
@@ -209,15 +140,15 @@ class Runs:
         buffer, base = stream.buffer, stream.base
         # The last windows were not complete before.
         first = max(0, before - base - self._widths[-1] + 1)
-        first += -(base + first) % _STEP
+        first += -(base + first) % STEP
         view = memoryview(buffer)
-        for start in range(first, len(buffer) - _STEP + 1, _BLOCK):
-            stop = start + min(_BLOCK, (len(buffer) - start) // _STEP * _STEP)
+        for start in range(first, len(buffer) - STEP + 1, _BLOCK):
+            stop = start + min(_BLOCK, (len(buffer) - start) // STEP * STEP)
             words = view[start:stop].cast("I")
             if not self._heads.isdisjoint(words):
                 for place, word in enumerate(words):
                     if word in self._heads:
-                        yield base + start + _STEP * place
+                        yield base + start + STEP * place
 
     def _look(self, stream: Stream, position: int) -> None:
         at = position - stream.base
@@ -317,8 +248,8 @@ def _most_windows(patterns: Sequence[Pattern]) -> int:
     """The most windows of one pattern, such that all have no more than the most together."""
     needed = [len(pattern.data) // pattern.every for pattern in patterns if pattern.evidence is not None]
     most = max(needed, default=1)
-    while sum(min(size, most) for size in needed) > _MOST_WINDOWS:
-        most = most // 2 + 1
+    while most > 1 and sum(min(size, most) for size in needed) > _MOST_WINDOWS:
+        most //= 2
     return max(1, most)
 
 

@@ -122,7 +122,7 @@ def test_a_part_of_a_value_that_a_step_prints_is_redacted_and_warned_of(
     busybox_image: str, tag: str, token: str, command: str
 ) -> None:
     assert len(token) == 40
-    text = f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=TOKEN {command}\n"
+    text = f"ARG BASE_IMAGE=busybox:1.37\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=TOKEN {command}\n"
     shown: list[str] = []
     built = declare(text, busybox_image, token).build(
         tags=[tag], on_event=lambda event: shown.append(getattr(event, "text", ""))

@@ -228,6 +228,21 @@ def test_what_many_texts_have_in_common_is_shown(value: bytes, text: str) -> Non
     assert not kept.seen
 
 
+@pytest.mark.parametrize(
+    ("value", "inner"),
+    [(ACCOUNT, b"Kq3zPw81LmN0aBcD4eF5gHi7"), (URL, b"S3cr3tPw9aKz7Yq"), (HOOK, b"XKq3zPw81LmN0aBcD4eF5gHi")],
+)
+def test_the_secret_in_a_cut_structure_is_replaced(value: bytes, inner: bytes) -> None:
+    encoded = base64.b64encode(value)
+    for cut in (value[:-3], value[5:], encoded[:-5], encoded[7:], value.hex().encode()[10:], b"'%s" % value):
+        result = through(redactor(value), cut, [40])
+        assert b"[T]" in result
+        assert inner[:12] not in result
+        for at in range(3):
+            digits = base64.b64encode(bytes(at) + inner)[4:20]
+            assert digits not in result
+
+
 def test_words_of_a_passphrase_are_shown_and_half_of_it_is_not() -> None:
     kept = redactor(b"correct-horse-battery-staple")
     assert kept.text("a horse, a battery, correct-horse") == "a horse, a battery, correct-horse"
