@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,7 @@ class Progress:
     _states: dict[str, str] = field(default_factory=dict)
     _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
+    _decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
 
     def feed(self, line: bytes) -> Iterator[BuildEvent]:
         """The events of one line."""
@@ -106,7 +108,7 @@ class Progress:
             yield BuildEvent("started", name)
         if not vertex.get("completed") or state in ("done", "failed"):
             return
-        yield from self._emit(key, name, self.redactor.flush(key))
+        yield from self._emit(key, name, self.redactor.flush(key), final=True)
         if error:
             self._states[key] = "failed"
             # A step that was cancelled because another failed is not the one to show.
@@ -135,7 +137,7 @@ class Progress:
         if self.searched is not None:
             self.searched.feed(stream, data)
 
-    def _emit(self, key: str, name: str, data: bytes) -> Iterator[BuildEvent]:
+    def _emit(self, key: str, name: str, data: bytes, *, final: bool = False) -> Iterator[BuildEvent]:
         for secret in sorted(self.redactor.seen):
             if (secret, key) not in self._printed and f"[{secret}]".encode() in data:
                 self._printed.add((secret, key))
@@ -147,8 +149,9 @@ class Progress:
                         name,
                     )
                 )
-        if data:
-            text = self.plain(data.decode("utf-8", "replace"))
+        # What is shown may end inside a character.
+        decoder = self._decoders.setdefault(key, codecs.getincrementaldecoder("utf-8")("replace"))
+        if text := self.plain(decoder.decode(data, final)):
             self._logs[key] = self._logs.get(key, "") + text
             yield BuildEvent("log", name, text)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 import signal
 import threading
 from typing import IO
 
-from container_image.build.redact import HEAD, Redactor
+from container_image.build.redact import Redactor
 
 _IDLE = 0.1
-"""Seconds without output after which a prompt that happens to end as a value begins is shown."""
+"""Seconds without output after which the end of a prompt is shown, even if it may be the beginning of a value."""
+
+_MOST_EARLY = 3
+"""Bytes that may be shown then. More than that are more likely a part of a value than not."""
 
 _CHUNK = 64 * 1024
 
@@ -19,47 +23,55 @@ _CHUNK = 64 * 1024
 class MaskedStream:
     """One stream through a redactor of its own.
 
-    An end that may be the beginning of a value is held back. While nothing follows, `idle` shows one of fewer than 4
-    bytes all the same, such as the newline of a line, or a prompt; should it be a value's, the rest of that is masked.
+    The redactor holds back an end that may be a part of a value. `idle`, called when nothing has followed for a while,
+    shows up to 3 bytes of it all the same: the newline of a line, or the end of a prompt. Should they be a value's, the
+    rest of the value is masked.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._early = b""
+        self._waits = False
 
     def feed(self, data: bytes) -> bytes:
-        """What can be shown now."""
-        return self._less_early(self._redactor.feed(self, data), self._redactor.held(self))
+        """Takes more output, and gives what can be shown now."""
+        self._waits = True
+        return self._without_early(self._redactor.feed(self, data))
 
     def idle(self) -> bytes:
-        """What can be shown when nothing has come for a while."""
-        held = self._redactor.held(self)
-        if len(held) >= HEAD:
-            return b""
-        shown, self._early = held[len(self._early) :], held
+        """Gives what can be shown when nothing has come for a while."""
+        self._waits = False
+        shown = self._without_early(self._redactor.settle(self))
+        held, unsure = self._redactor.held(self)
+        if unsure <= _MOST_EARLY:
+            shown += held[_common(held, self._early) :]
+            self._early = held
         return shown
 
     def end(self) -> bytes:
-        """What is left when the stream is over."""
-        return self._less_early(self._redactor.flush(self), b"")
+        """Gives what is left when the stream is over."""
+        return self._without_early(self._redactor.flush(self))
 
     @property
     def waits(self) -> bool:
-        """Whether `idle` would show anything."""
-        return len(self._early) < len(self._redactor.held(self)) < HEAD
+        """Whether `idle` may show something."""
+        return self._waits
 
-    def _less_early(self, shown: bytes, held: bytes) -> bytes:
-        """What was shown early is the beginning of `shown` and `held`, unless a mask took its place."""
-        common = 0
-        while common < len(self._early) and shown[common : common + 1] == self._early[common : common + 1]:
-            common += 1
-        rest = self._early[common:]
-        self._early = rest if common == len(shown) and held.startswith(rest) else b""
+    def _without_early(self, shown: bytes) -> bytes:
+        """Leaves out what was shown early, as far as no mask took its place."""
+        common = _common(shown, self._early)
+        self._early = self._early[common:] if common == len(shown) else b""
         return shown[common:]
 
 
+def _common(left: bytes, right: bytes) -> int:
+    """How many first bytes are the same."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
+    return sum(1 for _ in same)
+
+
 def pump(source: IO[bytes], target: int, redactor: Redactor) -> threading.Thread:
-    """A thread, started, that copies a pipe to a descriptor, masked, until the pipe is over or nobody reads any more."""
+    """Starts a thread that copies a pipe to a descriptor, masked, until the pipe ends or nobody reads any more."""
 
     def copy() -> None:
         stream = MaskedStream(redactor)

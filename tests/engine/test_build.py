@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import os
@@ -109,6 +110,31 @@ def test_what_a_step_prints_is_redacted_and_warned_of(left: Left, busybox_image:
     assert "[TOKEN]" in "".join(shown)
     assert [(item.code, item.secret) for item in built.warnings] == [("secret-in-log", "TOKEN")]
     assert not left()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "head -c 39 /run/secrets/TOKEN",
+        "tail -c +2 /run/secrets/TOKEN; echo",
+        "head -c 20 /run/secrets/TOKEN; echo",
+        "base64 /run/secrets/TOKEN | head -c 50",
+    ],
+)
+def test_a_part_of_a_value_that_a_step_prints_is_redacted_and_warned_of(
+    busybox_image: str, tag: str, token: str, command: str
+) -> None:
+    assert len(token) == 40
+    text = f"ARG BASE_IMAGE=busybox:1.37\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=TOKEN {command}\n"
+    shown: list[str] = []
+    built = declare(text, busybox_image, token).build(
+        tags=[tag], on_event=lambda event: shown.append(getattr(event, "text", ""))
+    )
+    output = "".join(shown)
+    assert "[TOKEN]" in output
+    encoded = base64.b64encode(token.encode()).decode()
+    assert not any(form[at : at + 16] in output for form in (token, encoded) for at in range(len(form) - 15))
+    assert [(item.code, item.secret) for item in built.warnings] == [("secret-in-log", "TOKEN")]
 
 
 @pytest.mark.usefixtures("store")

@@ -186,6 +186,39 @@ def test_masked_output_is_shown_as_it_comes_and_stdin_is_the_child_s(token: str,
     assert token.encode() not in out + err
 
 
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        # The output ends inside the value.
+        ("write(TOKEN[:-1])", "[TOKEN]"),
+        ("write('x ' + TOKEN[:len(TOKEN) // 2])", "x [TOKEN]"),
+        ("write(TOKEN + TOKEN[:15] + chr(10))", "[TOKEN][TOKEN]\n"),
+        ("write(TOKEN[3:20] + '|' + TOKEN[8:] + chr(10))", "[TOKEN]|[TOKEN]\n"),
+        ("write(base64.b64encode(TOKEN.encode()).decode()[:-4].rstrip('='))", "[TOKEN]"),
+        ("write('https://hooks.example.com/services/another')", "https://hooks.example.com/services/another"),
+    ],
+)
+def test_a_part_of_a_value_is_masked(secrets: SecretStore, program: str, shown: str) -> None:
+    secrets.secrets.set("HOOK", "https://hooks.example.com/services/T0QX81/XKq3zPw81LmN0aBcD4eF5gHi", "staging")
+    prelude = "import base64, os, sys; write = sys.stdout.write; TOKEN = os.environ['TOKEN']; "
+    line = [PROGRAM, "exec", "--env=staging", "--mask", "--", sys.executable, "-c", prelude + program]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (shown, "")
+
+
+def test_a_value_in_pieces_with_pauses_shows_three_bytes_at_most(token: str) -> None:
+    program = """
+import os, time
+token = os.environ["TOKEN"].encode()
+for at in range(0, len(token) - 1, 9):
+    os.write(1, token[at : min(at + 9, len(token) - 1)])
+    time.sleep(0.4)
+"""
+    line = [PROGRAM, "exec", "--env=staging", "--mask", "--", sys.executable, "-c", program]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout in {token[:early] + "[TOKEN]" for early in range(4)}
+
+
 def test_what_is_too_short_to_be_masked_is_told(secrets: SecretStore, capfd: pytest.CaptureFixture[str]) -> None:
     secrets.secrets.set("PIN", "123", "staging")
     assert _run(["exec", "--env=staging", "--mask", "true"]) == 0

@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from container_image import SecretValue
@@ -15,15 +15,16 @@ from container_image.runtime.mask import MaskedStream, pump
 
 # It begins as a prompt ends.
 VALUE = b": tok9aZ8bY7cX6dW5eV4f/+"
+TOKEN = b"tok9aZ8bY7cX6dW5eV4f/+"
 PIECES = st.one_of(
     st.binary(max_size=8), st.sampled_from([VALUE, VALUE.hex().encode(), VALUE[::-1], VALUE[:9], b"Name: ", b"line\n"])
 )
 
 
-def through(data: bytes, cuts: list[int], idle: list[bool]) -> bytes:
+def through(data: bytes, cuts: list[int], idle: list[bool], value: bytes = VALUE) -> bytes:
     """The data through a masked stream, in pieces, with a pause behind some of them."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    stream = MaskedStream(Redactor([SecretValue("T", VALUE)]))
+    stream = MaskedStream(Redactor([SecretValue("T", value)]))
     shown = b""
     for (start, end), pause in zip(itertools.pairwise(places), itertools.cycle([*idle, False])):
         shown += stream.feed(data[start:end])
@@ -34,12 +35,29 @@ def through(data: bytes, cuts: list[int], idle: list[bool]) -> bytes:
 
 @settings(max_examples=300)
 @given(st.lists(PIECES, max_size=6), st.lists(st.integers(0, 300), max_size=8), st.lists(st.booleans(), max_size=8))
-def test_at_most_three_bytes_of_a_value_are_shown_however_it_comes(
-    pieces: list[bytes], cuts: list[int], idle: list[bool]
+def test_no_part_of_a_value_is_shown_however_it_comes(pieces: list[bytes], cuts: list[int], idle: list[bool]) -> None:
+    shown = through(b"".join(pieces), cuts, idle)
+    for form, run in ((TOKEN, 12), (TOKEN.hex().encode(), 24), (TOKEN[::-1], 12)):
+        assert not any(form[at : at + run] in shown for at in range(len(form) - run + 1))
+
+
+@settings(max_examples=300)
+@given(
+    st.integers(0, len(TOKEN) - 12),
+    st.integers(12, len(TOKEN)),
+    st.lists(st.integers(0, 60), max_size=30),
+    st.sampled_from([b"", b"Name", b"line\n"]),
+    st.sampled_from([b"", b"~end\n"]),
+)
+def test_at_most_three_bytes_of_a_part_are_shown_where_the_program_pauses_there(
+    start: int, length: int, cuts: list[int], before: bytes, after: bytes
 ) -> None:
-    data = b"".join(pieces)
-    shown = through(data, cuts, idle)
-    assert not any(form[3:] in shown for form in (VALUE, VALUE.hex().encode(), VALUE[::-1]))
+    part = TOKEN[start : start + length]
+    assume(len(part) >= 12)
+    allowed = {before + part[:early] + b"[T]" + after for early in range(4)}
+    assert through(before + part + after, cuts, [True], TOKEN) in allowed
+    # A pause behind every byte.
+    assert through(before + part + after, list(range(60)), [True], TOKEN) in allowed
 
 
 @given(st.lists(PIECES.filter(lambda piece: len(piece) < 10), max_size=8), st.lists(st.integers(0, 300), max_size=8))
@@ -57,9 +75,9 @@ def test_a_value_whose_beginning_was_shown_as_a_prompt_is_masked_from_there_on()
     assert not stream.waits
     assert stream.feed(VALUE[2:7]) == b""
     # Four bytes of a value are no prompt.
-    assert not stream.waits
     assert stream.idle() == b""
-    assert stream.feed(VALUE[7:] + b"?") == b"[T]?"
+    assert not stream.waits
+    assert stream.feed(VALUE[7:] + b"\n") == b"[T]\n"
 
 
 def test_a_prompt_and_a_line_are_shown_at_once_and_a_value_in_two_writes_never() -> None:
@@ -80,6 +98,13 @@ def test_a_prompt_and_a_line_are_shown_at_once_and_a_value_in_two_writes_never()
     os.close(target)
     assert os.read(shown, 100) == b"\n[T]end"
     os.close(shown)
+
+
+def test_a_value_at_the_end_of_a_prompt_is_shown_as_masked_while_the_program_waits() -> None:
+    stream = MaskedStream(Redactor([SecretValue("T", VALUE)]))
+    shown = stream.feed(b"remove " + VALUE) + stream.idle()
+    assert shown == b"remove [T]"
+    assert stream.feed(b"? ") + stream.idle() + stream.end() == b"? "
 
 
 def test_who_leaves_is_told_on() -> None:
