@@ -157,7 +157,7 @@ def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, re
             yield unread(key, None, scan.broken)
         seen = set()
         for gap in scan.gaps:
-            path = None if scan.index is None else scan.index.path_at(gap.offset)
+            path = None if scan.index is None or gap.offset is None else scan.index.path_at(gap.offset)
             if (path, gap.reason) not in seen:
                 seen.add((path, gap.reason))
                 yield unread(key, path, gap.reason)
