@@ -18,10 +18,11 @@ from container_image.audit import (
     SourceMap,
     Verdict,
     audit_source,
+    warned_about,
     with_exports,
 )
 from container_image.build import BuildEvent, BuildRequest, Run, former, open_run, removal, run_build, with_former
-from container_image.errors import AuditIncompleteError, SecretLeakError
+from container_image.errors import AuditIncompleteError, AuditWarnedError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
@@ -60,6 +61,7 @@ def build_through(
 
     Raises:
         SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
+        AuditWarnedError: the policy fails on a warning; likewise.
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
@@ -87,7 +89,8 @@ def build_through(
         if request.has_credentials and not no_audit:
             reports = [_audit(source, run, request.unwanted, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
-            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
+            report = with_exports(reports[0], reports[1:])
+            report = report.model_copy(update={"warnings": (*told, *report.warnings)})
             if report.verdict is Verdict.LEAKED:
                 report = _with_removal(report, run)
             for item in reports:
@@ -163,6 +166,8 @@ def _require_clean(report: AuditReport) -> None:
             where = "the image, which was not tagged"
         held = "".join(f"; {warning.message}" for warning in report.warnings if warning.code == _CACHE_HOLDS)
         raise SecretLeakError(f"{names} stayed in {where}{held}", report)
+    if report.failing:
+        raise AuditWarnedError(f"the image was not tagged: {warned_about(report)}", report)
     if report.verdict is Verdict.INCOMPLETE:
         unsearched = [
             row.label for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from container_image.audit import AuditPolicy, AuditReport, Verdict, self_test
+from container_image.audit import AuditPolicy, AuditReport, Verdict, self_test, warned_about
 from container_image.audit import audit as run_audit
 from container_image.cli.options import (
     earlier_option,
@@ -22,6 +22,7 @@ from container_image.cli.options import (
     write_reports,
 )
 from container_image.cli.recall import RECALL_FORMATS
+from container_image.cli.streams import say
 from container_image.errors import InvalidInputError
 from container_image.oci import open_image
 from container_image.stored import Environments
@@ -103,6 +104,9 @@ def audit(
         given[name] = given[name].with_earlier(values)
     report = run_audit(reference, given, environments=named, policy=policy)
     write_reports(report, form, paths)
+    if report.failing and report.verdict is not Verdict.LEAKED:
+        say(warned_about(report))
+        return 1
     if report.verdict is Verdict.INCOMPLETE and fail_on == "leaked":
         return 0
     return _EXIT[report.verdict]
