@@ -7,6 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,7 @@ def build_through(
     request = with_former(request, former(request.secrets))
     with open_run(request) as run:
         note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
+        started = time.monotonic()
         result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
@@ -92,7 +94,7 @@ def build_through(
             report = with_exports(reports[0], reports[1:])
             report = report.model_copy(update={"warnings": (*told, *report.warnings)})
             if report.verdict is Verdict.LEAKED:
-                report = _with_removal(report, run)
+                report = _with_removal(report, run, started)
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, request.held, former=used, unknown=unknown)
             _require_clean(report)
@@ -146,10 +148,21 @@ def _audit(
         )
 
 
-def _with_removal(report: AuditReport, run: Run) -> AuditReport:
-    """The report with the command that removes the leaking steps from the build cache, which holds them still."""
-    steps = {finding.instruction for finding in report.findings if finding.instruction and not finding.accepted}
-    command = removal(run.client, run.request.builder, steps)
+def _with_removal(report: AuditReport, run: Run, started: float) -> AuditReport:
+    """The report with the command that removes the leaking steps' results from the build cache, where it holds some.
+
+    What came with the base image was made by no step of this build.
+    """
+    steps = {
+        finding.instruction
+        for finding in report.findings
+        if finding.instruction and finding.origin != "base" and not finding.accepted
+    }
+    # The engine rounds to seconds.
+    within = time.monotonic() - started + 1
+    command = removal(run.client, run.request.builder, steps, within) if steps else None
+    if command is None:
+        return report
     warning = AuditWarning(
         code=_CACHE_HOLDS, message=f"the build cache still holds what the step made; to remove it: {command}"
     )

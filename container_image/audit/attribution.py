@@ -25,11 +25,15 @@ class SourceMap:
     own_lines: int | None = None
 
 
+_FLAGS = re.compile(r"(?:--\S+ +)*")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A history entry: the instruction as BuildKit recorded it, and its line, where the Dockerfile is known.
 
-    BuildKit records COPY and ADD without their flags; `flags` are those that the Dockerfile has.
+    BuildKit records COPY and ADD without some of their flags, `--from` among them; `flags` are all that the Dockerfile
+    has.
     """
 
     instruction: str
@@ -38,9 +42,11 @@ class Step:
 
     @property
     def written(self) -> str:
-        """The instruction with its flags."""
+        """The instruction with all of its flags."""
         keyword, space, rest = self.instruction.partition(" ")
-        return " ".join((keyword, *self.flags)) + space + rest
+        recorded = {flag.partition("=")[0] for flag in _FLAGS.match(rest)[0].split()}  # type: ignore[index]
+        missing = (flag for flag in self.flags if flag.partition("=")[0] not in recorded)
+        return " ".join((keyword, *missing)) + space + rest
 
 
 _SPACE = re.compile(r"\s+")
