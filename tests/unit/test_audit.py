@@ -359,6 +359,14 @@ def test_a_token_is_found_without_the_file_that_holds_it(tmp_path: Path) -> None
     assert audit(other, {"npmrc": npmrc}).verdict is Verdict.CLEAN
 
 
+def test_what_is_hunted_in_part_is_not_listed_as_public(tmp_path: Path) -> None:
+    root = (builder := Builder()).manifest([{"opt/a": TOKEN.encode()}])
+    settings = f"DEBUG=1\nBROKER_URL=amqp://ci:{TOKEN}@mq.example.com/\nAPI=https://api.example.com\n"
+    report = audit(builder.layout(root, tmp_path), {"env": settings})
+    assert {finding.secret for finding in report.findings} == {"env:BROKER_URL.userinfo"}
+    assert "not searched for, as public: env:API, env:DEBUG\n" in FORMATS["text"](report)
+
+
 def test_an_earlier_value_is_searched_for_too(tmp_path: Path) -> None:
     builder = Builder()
     reference = builder.layout(builder.manifest([{"a": TOKEN.encode()}]), tmp_path)
