@@ -21,6 +21,7 @@ from container_image.dockerignore import DEFAULT_DOCKERIGNORE_PATTERNS
 from container_image.errors import (
     AuditFailedError,
     AuditIncompleteError,
+    AuditWarnedError,
     BuildError,
     ContainerImageError,
     DigestMismatchError,
@@ -59,6 +60,7 @@ __all__ = [
     "AuditIncompleteError",
     "AuditPolicy",
     "AuditReport",
+    "AuditWarnedError",
     "AuditWarning",
     "BuildError",
     "BuildEvent",

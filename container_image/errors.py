@@ -21,10 +21,11 @@
     ├── OutputError                      a report could not be written
     └── AuditFailedError                 the gate stayed shut; carries the report
         ├── SecretLeakError              a secret is in the image
+        ├── AuditWarnedError             the report has a warning that the policy fails on
         └── AuditIncompleteError         something could not be read or searched for
 
 No message, attribute or cause of these holds a secret's value. Every message names the offending thing and the next
-step. The command line turns each into one line on stderr and an exit code (SecretLeakError 1, AuditIncompleteError 3,
+step. The command line turns each into one line on stderr and an exit code (SecretLeakError and AuditWarnedError 1, AuditIncompleteError 3,
 every other one 2; of `run` and `exec`, whose status is the child's, 125).
 """
 
@@ -159,6 +160,10 @@ class AuditFailedError(ContainerImageError):
 
 class SecretLeakError(AuditFailedError):
     """A secret is in the image."""
+
+
+class AuditWarnedError(AuditFailedError):
+    """The report has a warning of a kind that the policy fails on (`fail_on_warning`)."""
 
 
 class AuditIncompleteError(AuditFailedError):

@@ -7,6 +7,7 @@ Everything else that is asked for is exported to a private directory, and audite
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from container_image.audit import (
     SourceMap,
     Verdict,
     audit_source,
+    warned_about,
     with_exports,
 )
 from container_image.build import (
@@ -33,7 +35,7 @@ from container_image.build import (
     unsearchable,
     with_former,
 )
-from container_image.errors import AuditIncompleteError, SecretLeakError
+from container_image.errors import AuditIncompleteError, AuditWarnedError, SecretLeakError
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
@@ -76,6 +78,7 @@ def build_through(
 
     Raises:
         SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
+        AuditWarnedError: the policy fails on a warning; likewise.
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
@@ -86,6 +89,7 @@ def build_through(
         note_use("build", name, request.held.values())
         # The output is redacted of these, and the image is searched for them; no step is given one.
         note_use("audit", name, request.beside)
+        started = time.monotonic()
         result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)
@@ -109,10 +113,10 @@ def build_through(
         if request.has_credentials and not no_audit:
             reports = [_audit(source, run, request.unwanted, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
-            report = with_exports(reports[0], reports[1:]).model_copy(update={"warnings": told})
-            report = _with_reasons(report, request)
+            report = with_exports(reports[0], reports[1:])
+            report = _with_reasons(report.model_copy(update={"warnings": (*told, *report.warnings)}), request)
             if report.verdict is Verdict.LEAKED:
-                report = _with_removal(report, run)
+                report = _with_removal(report, run, started)
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, request.held, former=used, unknown=unknown)
             _require_clean(report)
@@ -197,10 +201,21 @@ def _with_reasons(report: AuditReport, request: BuildRequest) -> AuditReport:
     return report.model_copy(update={"findings": tuple(findings)})
 
 
-def _with_removal(report: AuditReport, run: Run) -> AuditReport:
-    """The report with the command that removes the leaking steps from the build cache, which holds them still."""
-    steps = {finding.instruction for finding in report.findings if finding.instruction and not finding.accepted}
-    command = removal(run.client, run.request.builder, steps)
+def _with_removal(report: AuditReport, run: Run, started: float) -> AuditReport:
+    """The report with the command that removes the leaking steps' results from the build cache, where it holds some.
+
+    What came with the base image was made by no step of this build.
+    """
+    steps = {
+        finding.instruction
+        for finding in report.findings
+        if finding.instruction and finding.origin != "base" and not finding.accepted
+    }
+    # The engine rounds to seconds.
+    within = time.monotonic() - started + 1
+    command = removal(run.client, run.request.builder, steps, within) if steps else None
+    if command is None:
+        return report
     warning = AuditWarning(
         code=_CACHE_HOLDS, message=f"the build cache still holds what the step made; to remove it: {command}"
     )
@@ -217,6 +232,8 @@ def _require_clean(report: AuditReport) -> None:
             where = "the image, which was not tagged"
         held = "".join(f"; {warning.message}" for warning in report.warnings if warning.code == _CACHE_HOLDS)
         raise SecretLeakError(f"{names} stayed in {where}{held}", report)
+    if report.failing:
+        raise AuditWarnedError(f"the image was not tagged: {warned_about(report)}", report)
     if report.verdict is Verdict.INCOMPLETE:
         unsearched = [
             row.label for row in report.secrets if row.reason in ("too short", "low entropy") and not row.accepted

@@ -347,6 +347,7 @@ class ContainerImage(BaseModel):
 
         Raises:
             SecretLeakError: a secret is in the image; carries the report. Nothing is tagged.
+            AuditWarnedError: the policy fails on a warning (`fail_on_warning`); likewise.
             AuditIncompleteError: something could not be read or searched for; likewise.
             PreflightError, SecretSourceError, DockerfileError: the build must not start; no step ran.
             BuildError: a step failed.

@@ -12,6 +12,7 @@ from container_image.secrets import (
     Secret,
     SecretValue,
     StoredName,
+    inner_values,
     is_plain,
     names_credential,
     resolve_secrets,
@@ -169,8 +170,11 @@ def _everything(environment: str, *, may_be_empty: bool = False) -> list[SecretV
 
 
 def _is_setting(value: SecretValue) -> bool:
-    plain = all(is_plain(item) or searchable(item) for item in (value.reveal(), *value.earlier))
-    return plain and not names_credential(value.name)
+    """Whether no version of a value is secret: neither its name nor its look tells a credential, nor is one inside."""
+    versions = (value.reveal(), *value.earlier)
+    plain = all(is_plain(item) or searchable(item) for item in versions)
+    inside = (item for version in versions for item in inner_values(SecretValue(value.name, version)))
+    return plain and not names_credential(value.name) and all(item.public for item in inside)
 
 
 def _names(environments: Environments) -> list[str]:

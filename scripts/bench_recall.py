@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from container_image import Secret, audit
-from tests.gallery import CASES, Case, opened, reference, with_docker
+from tests.gallery import CASES, GALLERY, Case, opened, reference, with_docker
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".peers"
@@ -35,7 +35,7 @@ def main(prefixes: list[str]) -> int:
     print(
         f"{version.stdout.split()[0]} {version.stdout.split()[1]}, gitleaks {(PEERS / 'gitleaks.version').read_text().strip()}"
     )
-    names = [name for name in CASES if not prefixes or name.startswith(tuple(prefixes))]
+    names = [name for name in CASES if (not prefixes or name.startswith(tuple(prefixes))) and not has_undeclared(name)]
     print(f"\n| case | the image | {' | '.join(SCANNERS)} |\n|---|---|---|---|---|")
     found: Counter[tuple[str, str]] = Counter()
     verdicts: Counter[str] = Counter()
@@ -51,6 +51,11 @@ def main(prefixes: list[str]) -> int:
     print(f"| found, of {leaking} leaking | {' | '.join(str(found['leaked', scanner]) for scanner in SCANNERS)} |")
     print(f"| false alarms, of {clean} clean | {' | '.join(str(found['clean', scanner]) for scanner in SCANNERS)} |")
     return 0 if found["leaked", SCANNERS[0]] == leaking and not found["clean", SCANNERS[0]] else 1
+
+
+def has_undeclared(name: str) -> bool:
+    """Whether a case's image has values on purpose that its audit is not given: the others would be told of them."""
+    return bool(json.loads((GALLERY / name / "expect.json").read_text()).get("warnings"))
 
 
 def run(directory: Path, name: str) -> tuple[str, dict[str, str]]:

@@ -230,6 +230,11 @@ def differences(case: Case, report: AuditReport) -> list[str]:
     for wanted in case.expected["findings"]:
         if not any(matches(finding, wanted) for finding in found):
             told.append(f"not found: {wanted}")
+    if "warnings" in case.expected:
+        warnings = [item.model_dump(mode="json") for item in report.warnings if item.code == "credential-file"]
+        wanted_ones = case.expected["warnings"]
+        told += [f"no warning: {one}" for one in wanted_ones if not any(matches(item, one) for item in warnings)]
+        told += [f"a warning: {item}" for item in warnings if not any(matches(item, one) for one in wanted_ones)]
     # Nothing else, but for the same occurrence on another surface: history and provenance tell of a step, too.
     paths = [wanted["path"] for wanted in case.expected["findings"]]
     for finding in found:

@@ -3,8 +3,8 @@
 from container_image.audit.attribution import SourceMap
 from container_image.audit.engine import AuditEvent, audit, audit_reference, audit_source, read_values
 from container_image.audit.log import LogSearch
-from container_image.audit.policy import AcceptedUnread, AuditPolicy
-from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, with_exports
+from container_image.audit.policy import AcceptedUnread, AuditPolicy, WarningCode
+from container_image.audit.report import AuditReport, AuditWarning, Finding, Verdict, warned_about, with_exports
 from container_image.audit.selftest import Recall, self_test
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "Recall",
     "SourceMap",
     "Verdict",
+    "WarningCode",
     "audit",
     "audit_reference",
     "audit_source",
     "read_values",
     "self_test",
+    "warned_about",
     "with_exports",
 ]

@@ -30,6 +30,34 @@ FROM_BASE = "it came with the base image: build that one without it, or take ano
 """About everything that no step of this build made."""
 
 
+_FROM_STAGE = re.compile(r"(?:COPY|ADD) (?:--\S+ )*--from=(\S+)", re.IGNORECASE)
+_FETCHED = re.compile(r"ADD (?:--\S+ )*(?:\w+://|git@)", re.IGNORECASE)
+
+
+def advise_on_file(instruction: str | None, state: State | None) -> str:
+    """The next step about a file of credentials that no secret was declared for, as one sentence without a full stop."""
+    sentence = _copied(instruction) or "remove it in the step that writes it"
+    sentence += "; give a step that needs it the file as a secret (`--mount=type=secret`)"
+    return sentence + _hidden(state)
+
+
+def _copied(instruction: str | None) -> str | None:
+    """What to do about a file that COPY or ADD brought, None where neither did."""
+    if (stage := _FROM_STAGE.match(instruction or "")) is not None:
+        return f"leave the file out of what is copied from `{stage[1]}`, or don't write it there"
+    if _FETCHED.match(instruction or ""):
+        return "leave the file out of what ADD fetches"
+    if (instruction or "").split(" ", 1)[0].upper() in ("COPY", "ADD"):
+        return "exclude the file in .dockerignore"
+    return None
+
+
+def _hidden(state: State | None) -> str:
+    if state not in ("deleted", "overwritten"):
+        return ""
+    return "; a later layer hides it and does not remove it, so remove it in the step that wrote it"
+
+
 def advise(surface: Surface, instruction: str | None, path: str | None, state: State | None) -> str:
     """The next step, as one sentence without a full stop."""
     keyword = (instruction or "").split(" ", 1)[0].upper()
@@ -43,12 +71,6 @@ def advise(surface: Surface, instruction: str | None, path: str | None, state: S
         return "remove the value from the archive's own metadata and export the image again"
     if surface == "cache":
         return "write the value in no step, those of builder stages included: `mode=max` exports what they made"
-    sentence = "read the mounted secret where it is needed, and write it nowhere"
-    if keyword in ("COPY", "ADD"):
-        sentence = "exclude the file in .dockerignore"
     known = [text for pattern, text in _BY_PATH if path is not None and re.search(pattern, path)]
-    if known:
-        sentence = known[0]
-    if state in ("deleted", "overwritten"):
-        sentence += "; a later layer hides it and does not remove it, so remove it in the step that wrote it"
-    return sentence
+    sentence = known[0] if known else _copied(instruction)
+    return (sentence or "read the mounted secret where it is needed, and write it nowhere") + _hidden(state)

@@ -25,12 +25,28 @@ class SourceMap:
     own_lines: int | None = None
 
 
+_FLAGS = re.compile(r"(?:--\S+ +)*")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A history entry: the instruction as BuildKit recorded it, and its line, where the Dockerfile is known."""
+    """A history entry: the instruction as BuildKit recorded it, and its line, where the Dockerfile is known.
+
+    BuildKit records COPY and ADD without some of their flags, `--from` among them; `flags` are all that the Dockerfile
+    has.
+    """
 
     instruction: str
     line: int | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> str:
+        """The instruction with all of its flags."""
+        keyword, space, rest = self.instruction.partition(" ")
+        recorded = {flag.partition("=")[0] for flag in _FLAGS.match(rest)[0].split()}  # type: ignore[index]
+        missing = (flag for flag in self.flags if flag.partition("=")[0] not in recorded)
+        return " ".join((keyword, *missing)) + space + rest
 
 
 _SPACE = re.compile(r"\s+")
@@ -46,17 +62,18 @@ def steps(created_by: Sequence[str], source: SourceMap | None) -> list[Step]:
     has them.
     """
     texts = [_display(text) for text in created_by]
-    lines: list[int | None] = [None] * len(texts)
+    found: dict[int, Step] = {}
     if source is not None:
         instructions = list(_chain(source))
         for index in range(len(texts) - 1, -1, -1):
-            found = _find(texts[index], instructions)
-            if found is not None:
-                line = instructions[found].line
-                if source.own_lines is None or line <= source.own_lines:
-                    lines[index] = line + source.line_offset
-                del instructions[found:]
-    return [Step(text, line) for text, line in zip(texts, lines, strict=True)]
+            place = _find(texts[index], instructions)
+            if place is not None:
+                item = instructions[place]
+                if source.own_lines is None or item.line <= source.own_lines:
+                    flags = tuple(map(str, item.flags)) if item.keyword in ("COPY", "ADD") else ()
+                    found[index] = Step(texts[index], item.line + source.line_offset, flags)
+                del instructions[place:]
+    return [found.get(index) or Step(text) for index, text in enumerate(texts)]
 
 
 def _display(created_by: str) -> str:

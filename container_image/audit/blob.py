@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from container_image.audit.hits import Gap, Hit
+from container_image.audit.hits import Gap, Hit, unplaced
 from container_image.audit.layer import LayerIndex
 from container_image.audit.scan import Budget, StreamScanner
 from container_image.audit.strings import Unescaping, search_strings, search_texts
@@ -61,7 +61,8 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
                 break
     else:
         # The compressed bytes are searched too: a gzip header may hold a name and a comment, a frame may be skipped.
-        shipped = StreamScanner(budget, seen.shipped, [], carved=False)
+        missed: list[Gap] = []
+        shipped = StreamScanner(budget, seen.shipped, missed, carved=False)
         compressed = _searched(_chain(head, pieces), shipped)
         try:
             for piece in members(compressed, compression):
@@ -74,9 +75,10 @@ def scan_blob(key: str, chunks: Iterable[bytes], budget: Budget) -> BlobScan:
             for _ in compressed:
                 pass
         shipped.finish()
+        seen.gaps.extend(unplaced(missed))
     content.finish()
     if seen.document is not None:
-        seen.strings = list(search_strings(seen.document, budget))
+        seen.strings = list(search_strings(seen.document, budget, seen.gaps))
     return seen
 
 
@@ -120,7 +122,9 @@ class _Content:
             self._seen.document = b"".join(self._document)
         if self._unescaping is not None:
             seen = {hit.run.target for hit in self._seen.hits}
-            self._seen.hits.extend(hit for hit in self._unescaping.finish() if hit.run.target not in seen)
+            hits, gaps = self._unescaping.finish()
+            self._seen.hits.extend(hit for hit in hits if hit.run.target not in seen)
+            self._seen.gaps.extend(gaps)
 
     def _recognise(self) -> None:
         head, self._head = self._head or b"", None
@@ -133,7 +137,7 @@ class _Content:
     def _search_split_names(self, index: LayerIndex) -> None:
         """Searches names that a header holds in two pieces; a hit's place is where the header is."""
         names, index.split_names = index.split_names, []
-        for start, hit in search_texts(self._budget, names):
+        for start, hit in search_texts(self._budget, names, self._seen.gaps):
             run = replace(hit.run, start=start, stop=start + hit.run.stop - hit.run.start)
             self._seen.hits.append(Hit(run, start, ()))
 

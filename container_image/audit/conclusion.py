@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
-from container_image.audit.advice import FROM_BASE, advise
+from container_image.audit.advice import FROM_BASE, advise, advise_on_file
 from container_image.audit.attribution import SourceMap
 from container_image.audit.bases import Inherited
 from container_image.audit.blob import BlobScan
+from container_image.audit.credential_files import MOST
 from container_image.audit.hits import Hit
 from container_image.audit.hunted import Hunted, ordered
 from container_image.audit.places import Place, Places
@@ -50,7 +51,8 @@ def conclude(
     """The report on an image whose blobs were all scanned. `inherited` is what its manifests have from their bases."""
     policy = budget.policy
     redaction = Redaction(budget)
-    findings = _findings(Places(image, scans, hunted, redaction, source, inherited), policy, redaction, source)
+    places = Places(image, scans, hunted, redaction, source, inherited)
+    findings = _findings(places, policy, redaction, source)
     unread = tuple(_unread(image, scans, policy, redaction))
     platforms = [manifest.platform or "unknown" for manifest in image.manifests if manifest.kind == "image"]
     incomplete = (
@@ -92,7 +94,7 @@ def conclude(
             truncated=budget.truncated,
             unread=unread,
         ),
-        warnings=warnings,
+        warnings=(*_credential_files(places, findings, redaction, source), *warnings),
         duration_seconds=round(time.monotonic() - started, 3),
     )
 
@@ -115,8 +117,8 @@ def _finding(
     place, secret, environment, secret_version, form, via = group
     best = max(hits, key=lambda hit: hit.run.fraction)
     fraction = 1.0 if best.run.fraction == 1 else 0.75 if best.run.fraction >= 0.75 else 0.5
-    instruction = None if place.step is None else redaction.redact(place.step.instruction)
-    line = None if place.step is None else place.step.line
+    instruction, line = _made_by(place, redaction)
+    recorded = None if place.step is None else redaction.redact(place.step.instruction)
     # Where a line of ours made it, it is ours, even if the base has the very same step.
     from_base = place.from_base and line is None
     return Finding(
@@ -140,9 +142,43 @@ def _finding(
         file=source.file if source is not None and line is not None else None,
         origin="build" if line is not None else "base" if from_base else "unknown",
         advice=FROM_BASE if from_base else advise(place.surface, instruction, place.path, place.state),
-        fingerprint=fingerprint(secret, best.run.target.form.family, place.surface, place.path, instruction),
+        fingerprint=fingerprint(secret, best.run.target.form.family, place.surface, place.path, recorded),
         accepted=from_base and policy.accept_base,
     )
+
+
+def _credential_files(
+    places: Places, findings: Iterable[Finding], redaction: Redaction, source: SourceMap | None
+) -> Iterator[AuditWarning]:
+    """A warning for each file of credentials in which nothing was found: no secret was declared for it."""
+    told = {(finding.digest, finding.layer, finding.path) for finding in findings}
+    seen = set()
+    for place in places.credential_files():
+        instruction, line = _made_by(place, redaction)
+        if (place.path, instruction, line) in seen or (place.digest, place.layer, place.path) in told:
+            continue
+        seen.add((place.path, instruction, line))
+        message = f"a file of credentials that no secret was declared for is in the image: /{place.path}"
+        if place.path is None:
+            message = f"layer {place.layer} has more than {MOST} files with names of credential files, and the others were not looked into"
+        yield AuditWarning(
+            code="credential-file",
+            message=message,
+            path=place.path,
+            digest=place.digest,
+            layer=place.layer,
+            platform=redaction.redact(place.platform),
+            state=place.state,
+            instruction=instruction,
+            line=line,
+            file=source.file if source is not None and line is not None else None,
+            advice=advise_on_file(instruction, place.state),
+        )
+
+
+def _made_by(place: Place, redaction: Redaction) -> tuple[str | None, int | None]:
+    """The instruction that made a place, as it is written, and its line where it is one of the Dockerfile's."""
+    return (None, None) if place.step is None else (redaction.redact(place.step.written), place.step.line)
 
 
 def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, redaction: Redaction) -> Iterator[Unread]:
@@ -157,7 +193,7 @@ def _unread(image: Image, scans: Mapping[str, BlobScan], policy: AuditPolicy, re
             yield unread(key, None, scan.broken)
         seen = set()
         for gap in scan.gaps:
-            path = None if scan.index is None else scan.index.path_at(gap.offset)
+            path = None if scan.index is None or gap.offset is None else scan.index.path_at(gap.offset)
             if (path, gap.reason) not in seen:
                 seen.add((path, gap.reason))
                 yield unread(key, path, gap.reason)

@@ -159,8 +159,11 @@ def audit_source(
     if policy.platforms and "all" not in policy.platforms:
         image, outside = limit(image, policy.platforms)
         scans = {key: scan for key, scan in scans.items() if key not in outside}
-    # Where a hit comes from is all that a base is needed for.
-    seen = any(scan.hits or scan.strings or scan.shipped for scan in scans.values())
+    # A base is needed only to tell where a hit or a file of credentials comes from.
+    seen = any(
+        scan.hits or scan.strings or scan.shipped or (scan.index is not None and scan.index.credentials.paths)
+        for scan in scans.values()
+    )
     brought = inherited(opened.reference, image, known, context=context) if seen else {}
     return conclude(
         opened, image, scans, hunted, budget, source, brought,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from container_image.audit.measure import Run
@@ -25,10 +25,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stream at `offset` of the outermost stream that was not read, and why."""
+    """A stream at `offset` of the outermost stream that was not read, and why; without an offset, somewhere in the blob."""
 
-    offset: int
+    offset: int | None
     reason: str
+
+
+def unplaced(gaps: Iterable[Gap]) -> list[Gap]:
+    """The gaps' reasons, without their offsets: those count in something else than the blob."""
+    return [Gap(None, reason) for reason in dict.fromkeys(gap.reason for gap in gaps)]
 
 
 _Stream = tuple[str, tuple[str, ...], int]

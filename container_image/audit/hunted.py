@@ -74,6 +74,9 @@ def _add_version(hunted: Hunted, policy: AuditPolicy, secret: SecretValue, versi
     inside = look_inside(SecretValue(name, value))
     structured = False
     for item in inside.values:
+        if item.public and item.whole:
+            # A URL, say, that is public but for what is hunted in it.
+            continue
         reason = "public by key" if item.public else searchable(item.value)
         row = _row(secret, item.name, version, reason, policy)
         _add_row(hunted, row, root=name)

@@ -1,7 +1,7 @@
 """Which file of a layer an offset belongs to: a tar stream's headers, read as the stream goes by.
 
-Only headers are looked at, and no data is kept: the offset and the path of every entry. Whiteouts are as in the OCI
-image layer specification.
+Only headers are looked at, and no data is kept: the offset and the path of every entry. The first bytes of the few files
+whose names are those of credentials are looked at too. Whiteouts are as in the OCI image layer specification.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from container_image.audit.credential_files import CredentialFiles
 from container_image.oci.tar import Headers, Member, TarError
 
 _WHITEOUT = ".wh."
@@ -93,7 +94,8 @@ class LayerIndex:
     """Reads the headers of a tar stream, pushed in pieces of any size.
 
     `broken` says why reading stopped early: the stream is not a tar archive from there on. `split_names` are the names
-    that a header holds in two pieces, so that no contiguous bytes of it hold them, with their offsets.
+    that a header holds in two pieces, so that no contiguous bytes of it hold them, with their offsets. `credentials` are
+    the files that hold credentials.
     """
 
     def __init__(self) -> None:
@@ -101,6 +103,7 @@ class LayerIndex:
         self.files = 0
         self.broken: str | None = None
         self.split_names: list[tuple[int, bytes]] = []
+        self.credentials = CredentialFiles()
         self._headers = Headers()
         self._position = 0
         self._skip = 0
@@ -113,6 +116,8 @@ class LayerIndex:
         at = 0
         if self._skip:
             at = min(self._skip, len(data))
+            if self.credentials.watching:
+                self.credentials.feed(data[:at])
             self._skip -= at
             self._position += at
         if self._pending:
@@ -135,6 +140,8 @@ class LayerIndex:
                 self._add(member)
                 size = member.size + member.padding
                 step = min(size, len(data) - at)
+                if self.credentials.watching:
+                    self.credentials.feed(data[at : at + step])
                 at += step
                 self._position += step
                 self._skip = size - step
@@ -161,7 +168,9 @@ class LayerIndex:
         self._start = None
         if member.split:
             self.split_names.append((start, member.name))
-        self.entries.append(Entry(start, _path(member.name), member.kind == "5"))
+        path = _path(member.name)
+        self.entries.append(Entry(start, path, member.kind == "5"))
+        self.credentials.begin(path, member)
         self.files += member.is_file
 
 

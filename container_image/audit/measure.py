@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from container_image.audit.needles import Needle, Target
-from container_image.audit.noise import Noise
+from container_image.audit.noise import SPELLED, Noise
 
 _FIRST_LOOK = 24
 _PERIOD = 24
+_LETTERS = frozenset(bytes([letter]) for letter in SPELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Run:
 
 @lru_cache(maxsize=4096)
 def _sides(target: Target, position: int) -> tuple[bytes, bytes]:
+    """The form up to `position` and from there on, each without its noise.
+
+    Both sides of the text are squeezed apart in the same way. Where `position` is inside a separator of two characters,
+    its letter alone is no noise, so the two sides together are one byte longer than `target.squeezed`.
+    """
     data = target.form.data
     return target.noise.squeeze(data[:position]), target.noise.squeeze(data[position:])
 
@@ -39,38 +45,67 @@ def measure(needle: Needle, buffer: bytes, offset: int) -> Run | None:
     before, after = _sides(target, needle.position)
     right = _common(target.noise, after, buffer, offset, forward=True)
     left = _common(target.noise, before, buffer, offset, forward=False)
+    # One more byte may be found below.
+    if left + right + 1 < target.least:
+        return None
+    start = offset - _extent(target.noise, left, buffer, offset, forward=False)
+    if left + 1 == len(before) and (first := _behind_backslash(target.noise, before[:1], buffer, start)) is not None:
+        left, start = left + 1, first
     length = left + right
     if length < target.least:
         return None
-    whole = len(target.squeezed)
+    whole = len(before) + len(after)
     place = len(before)
-    if length < whole and not _is_enough(target, place - left, place + right):
+    if length < whole and not _is_enough(needle, place - left, place + right):
         return None
-    start = offset - _extent(target.noise, left, buffer, offset, forward=False)
     stop = offset + _extent(target.noise, right, buffer, offset, forward=True)
     if length < whole:
-        if _is_padding(target.squeezed[place - left : place + right]):
+        squeezed = before + after
+        if _is_padding(squeezed[place - left : place + right]):
             return None
-        if _differs_in_one(target, buffer, start, stop, left, right, before):
+        if _differs_in_one(target.noise, squeezed, buffer, (start, stop), (place - left, place + right)):
             return None
     return Run(target, start, stop, length / whole)
 
 
+def _behind_backslash(noise: Noise, first: bytes, buffer: bytes, stop: int) -> int | None:
+    """The offset of a form's first byte, with nothing but noise from there to `stop`, where a backslash is before it.
+
+    Such a byte looks like the letter of a separator: in `C:\\token`, the value may begin with the `t`.
+    """
+    if first not in _LETTERS:
+        return None
+    for at in range(stop - 1, max(-1, stop - _FIRST_LOOK), -1):
+        if buffer[at : at + 1] == first and noise.begin(buffer, at) < at:
+            return at
+        if buffer[at] not in noise.members:
+            break
+    return None
+
+
 @lru_cache(maxsize=256)
-def _places(target: Target) -> array[int]:
-    """Where each byte that is not noise is in the form, and its length."""
+def _places(target: Target, split: int) -> array[int]:
+    """Where each byte that is not noise is in the form, and its length.
+
+    `split` is where the form's two sides are squeezed apart, 0 for the form as a whole.
+    """
     places = array("L")
+    data = target.form.data
     at = 0
-    for match in target.noise.pattern.finditer(target.form.data):
-        places.extend(range(at, match.start()))
-        at = match.end()
-    places.extend(range(at, len(target.form.data) + 1))
+    for begin, end in ((0, split), (split, len(data))):
+        for match in target.noise.pattern.finditer(data[begin:end]):
+            places.extend(range(at, begin + match.start()))
+            at = begin + match.end()
+        places.extend(range(at, end))
+        at = end
+    places.append(len(data))
     return places
 
 
-def _is_enough(target: Target, start: int, stop: int) -> bool:
+def _is_enough(needle: Needle, start: int, stop: int) -> bool:
     """Whether these squeezed bytes, with all noise between and beside them, are as many as the shortest run has."""
-    places = _places(target)
+    target, position = needle.target, needle.position
+    places = _places(target, position if target.noise.begin(target.form.data, position) < position else 0)
     first = places[start - 1] + 1 if start else 0
     return places[stop] - first >= target.run
 
@@ -93,7 +128,7 @@ def _common(noise: Noise, expected: bytes, buffer: bytes, offset: int, *, forwar
         return 0
     width = min(room, _FIRST_LOOK)
     while True:
-        seen = noise.squeeze(_beside_offset(buffer, offset, width, forward=forward))
+        seen = noise.squeeze(_beside_offset(noise, buffer, offset, width, forward=forward))
         length = _common_length(expected, seen, forward=forward)
         if length < len(seen) or length == len(expected) or width >= room:
             return length
@@ -104,25 +139,22 @@ def _extent(noise: Noise, length: int, buffer: bytes, offset: int, *, forward: b
     """The fewest bytes beside `offset` that hold `length` of a form, white space and quotes included."""
     low, high = length, length
     room = len(buffer) - offset if forward else offset
-    while high < room and len(noise.squeeze(_beside_offset(buffer, offset, high, forward=forward))) < length:
+    while high < room and len(noise.squeeze(_beside_offset(noise, buffer, offset, high, forward=forward))) < length:
         high = min(room, 2 * high + _FIRST_LOOK)
     while low < high:
         middle = (low + high) // 2
-        if len(noise.squeeze(_beside_offset(buffer, offset, middle, forward=forward))) < length:
+        if len(noise.squeeze(_beside_offset(noise, buffer, offset, middle, forward=forward))) < length:
             low = middle + 1
         else:
             high = middle
     return low
 
 
-def _beside_offset(buffer: bytes, offset: int, width: int, *, forward: bool) -> bytes:
+def _beside_offset(noise: Noise, buffer: bytes, offset: int, width: int, *, forward: bool) -> bytes:
     if forward:
         return buffer[offset : offset + width]
-    start = offset - width
-    # An escape such as backslash and n is noise only as a pair.
-    if start > 0 and buffer[start - 1] == 0x5C and buffer[start] in b"nrt":
-        start -= 1
-    return buffer[start:offset]
+    # A separator of two characters is noise only as a whole.
+    return buffer[noise.begin(buffer, offset - width) : offset]
 
 
 def _common_length(expected: bytes, seen: bytes, *, forward: bool) -> int:
@@ -136,14 +168,16 @@ def _common_length(expected: bytes, seen: bytes, *, forward: bool) -> int:
     return low
 
 
-def _differs_in_one(target: Target, buffer: bytes, start: int, stop: int, left: int, right: int, before: bytes) -> bool:
-    squeezed = target.squeezed
-    first, last = len(before) - left, len(before) + right
+def _differs_in_one(noise: Noise, squeezed: bytes, buffer: bytes, span: tuple[int, int], part: tuple[int, int]) -> bool:
+    """Whether what lies beside `span` of the buffer is the rest of the form, but for one byte.
+
+    `part` is what of `squeezed`, the form without noise, is in that span.
+    """
+    (start, stop), (first, last) = span, part
     missing_left, missing_right = first, len(squeezed) - last
     reach = 2 * (missing_left + missing_right) + 64
     if missing_left and missing_right:
         return False
-    noise = target.noise
     if missing_right == 1:
         near = noise.narrow(buffer[stop : stop + 4])
         return _is_word(near[:1]) and not _is_word(near[1:2])

@@ -14,6 +14,9 @@ class Noise:
 
     `members` are the bytes in it; `breaks` and `others` are what a line may end with: a line break, or what a writer
     puts before one. With characters of `width` bytes, each has zero bytes, so these count for nothing.
+
+    A separator of two characters is a backslash and one of `n`, `r` and `t`; such a letter is noise behind a backslash
+    only.
     """
 
     pattern: re.Pattern[bytes]
@@ -26,15 +29,31 @@ class Noise:
         """The bytes without any noise."""
         return self.pattern.sub(b"", data)
 
+    def begin(self, data: bytes, at: int) -> int:
+        """The offset of the backslash where `at` is inside a separator of two characters; else `at` itself."""
+        for start in range(at - 1, max(-1, at - _LONGEST - 1), -1):
+            if data[start] == _BACKSLASH:
+                separator = self.pattern.match(data, start)
+                return start if separator is not None and separator.end() > at else at
+            if data[start]:
+                break
+        return at
+
     def narrow(self, data: bytes) -> bytes:
         """The bytes without the zero bytes of wide characters."""
         return data.replace(b"\0", b"") if self.width > 1 else data
 
 
+_BACKSLASH = 0x5C
+# Bytes of a separator's backslash with the zero bytes behind it, in UTF-32.
+_LONGEST = 4
+SPELLED = b"nrt"
+"""The letters that spell a line break or a tab behind a backslash."""
+
 # The equals sign is what quoted-printable puts before a line break (RFC 2045, 6.7).
 TEXT = Noise(re.compile(rb"\\[nrt]|[\t\n\r \"'\\+=]"), frozenset(b"\t\n\r \"'\\+nrt="))
 _QUOTED = Noise(TEXT.pattern, TEXT.members, others=(*TEXT.others, b"="))
-_WIDE_PATTERN, _WIDE_MEMBERS = re.compile(rb"\\\x00*[nrt]|[\t\n\r \"'\\+\x00]"), TEXT.members | {0}
+_WIDE_PATTERN, _WIDE_MEMBERS = re.compile(rb"\\\x00{0,3}[nrt]|[\t\n\r \"'\\+\x00]"), TEXT.members | {0}
 
 
 def _wide(width: int, before: bytes) -> Noise:
@@ -47,6 +66,9 @@ def _wide(width: int, before: bytes) -> Noise:
     )
 
 
+NONE = Noise(re.compile(rb"(?!)"), frozenset())
+"""No noise at all: every byte of a form counts."""
+
 _BY_NAME = {
     "raw": _QUOTED,
     "quoted-printable": _QUOTED,
@@ -57,6 +79,11 @@ _BY_NAME = {
 }
 
 
+# Of a form with fewer other bytes, a separator is as much as they are.
+_MIN_OTHERS = 4
+
+
 def noise_of(form: Form) -> Noise:
-    """The noise between two pieces of a form."""
-    return _BY_NAME.get(form.name, TEXT)
+    """The noise between two pieces of a form; none for a form of little else."""
+    noise = _BY_NAME.get(form.name, TEXT)
+    return noise if len(noise.squeeze(form.data)) >= _MIN_OTHERS else NONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -75,13 +75,32 @@ class Places:
             if manifest.config is not None:
                 texts = [entry.created_by for entry in manifest.config.history]
                 self._steps[manifest.digest] = steps(texts, source)
+        self._has_source = source is not None
+        self._states = self._find_states({key for key, scan in scans.items() if scan.hits or _credentials(scan)})
+        self._all_roles = self._roles()
 
     def __iter__(self) -> Iterator[tuple[Place, Hit]]:
-        roles = self._roles()
-        states = self._states({key for key, scan in self._scans.items() if scan.hits})
         for key, scan in self._scans.items():
-            for role in roles.get(key) or [_Role("metadata")]:
-                yield from self._placed(scan, role, states)
+            for role in self._all_roles.get(key) or [_Role("metadata")]:
+                yield from self._placed(scan, role)
+
+    def credential_files(self) -> Iterator[Place]:
+        """Where files of credentials are, in layers that this image's own build made.
+
+        Where the Dockerfile is known, these are the layers of its instructions, and what is above a known base; where it
+        is not, all layers that are not known to be the base's. A place without a path is a layer with more candidates than
+        were looked into.
+        """
+        for key, scan in self._scans.items():
+            for role in self._all_roles.get(key, ()):
+                if scan.index is None or role.layer is None or role.manifest is None or role.manifest.kind != "image":
+                    continue
+                for path in [*_credentials(scan), *([None] if scan.index.credentials.omitted else [])]:
+                    place = self._in_layer(scan, role, role.layer, path)
+                    ours = place.step is not None and place.step.line is not None
+                    known = role.manifest.digest in self._inherited or not self._has_source
+                    if ours or (known and not place.from_base):
+                        yield place
 
     def _roles(self) -> dict[str, list[_Role]]:
         roles: dict[str, list[_Role]] = defaultdict(list)
@@ -100,9 +119,21 @@ class Places:
                     roles[layer.digest].append(_Role(surfaces[2], manifest, told))
         return roles
 
-    def _placed(
-        self, scan: BlobScan, role: _Role, states: dict[tuple[str, int, str], State]
-    ) -> Iterator[tuple[Place, Hit]]:
+    def _in_layer(self, scan: BlobScan, role: _Role, layer: int, path: str | None) -> Place:
+        """The place of a path in a layer, or of the layer itself."""
+        digest = scan.key if is_digest(scan.key) else None
+        state: State | None = None
+        step = None
+        if role.manifest is not None:
+            if path is not None and role.manifest.kind == "image":
+                state = self._states.get((role.manifest.digest, layer, path), "visible")
+            step = self._layer_step(role.manifest, layer)
+        platform = None if role.manifest is None else role.manifest.platform
+        from_base = layer < self._of_base(role).layers
+        shown = self._redaction.redact(scan.key if path is None and digest is None else path)
+        return Place(role.surface, platform, digest, layer, shown, state, step, from_base)
+
+    def _placed(self, scan: BlobScan, role: _Role) -> Iterator[tuple[Place, Hit]]:
         root_of = self._hunted.root_of
         digest = scan.key if is_digest(scan.key) else None
         platform = None if role.manifest is None else role.manifest.platform
@@ -129,15 +160,11 @@ class Places:
             yield Place(role.surface, platform, digest, role.layer, None, None, None, from_base), hit
         for hit in distinct(scan.hits, root_of):
             path = None if scan.index is None else scan.index.path_at(hit.offset)
-            state: State | None = None
-            step = None
-            if role.manifest is not None and role.layer is not None:
-                if path is not None and role.manifest.kind == "image":
-                    state = states.get((role.manifest.digest, role.layer, path), "visible")
-                step = self._layer_step(role.manifest, role.layer)
-            path = scan.key if path is None and digest is None else path
-            path = self._redaction.redact(path)
-            yield Place(role.surface, platform, digest, role.layer, path, state, step, from_base), hit
+            if role.layer is not None:
+                yield self._in_layer(scan, role, role.layer, path), hit
+            else:
+                shown = self._redaction.redact(scan.key if path is None and digest is None else path)
+                yield Place(role.surface, platform, digest, None, shown, None, None), hit
 
     def _in_config(
         self, role: _Role, pointer: str, root: str, pointed: Mapping[str, list[Hit]]
@@ -176,8 +203,8 @@ class Places:
         filled = [step for step, entry in zip(recorded, manifest.config.history, strict=True) if not entry.empty_layer]
         return filled[layer] if len(filled) == len(manifest.layers) else None
 
-    def _states(self, wanted: set[str]) -> dict[tuple[str, int, str], State]:
-        """What the layers above did to each path that has a hit."""
+    def _find_states(self, wanted: set[str]) -> dict[tuple[str, int, str], State]:
+        """What the layers above did to each path that has a hit or is a file of credentials."""
         found: dict[tuple[str, int, str], State] = {}
         for manifest in self._image.manifests:
             digests = [layer.digest for layer in manifest.layers]
@@ -187,7 +214,8 @@ class Places:
             paths: list[set[str]] = []
             for digest, index in zip(digests, indexes, strict=True):
                 hits = self._scans[digest].hits if index is not None else []
-                paths.append({path for hit in hits if index and (path := index.path_at(hit.offset)) is not None})
+                found_at = {path for hit in hits if index and (path := index.path_at(hit.offset)) is not None}
+                paths.append(found_at | (index.credentials.paths.keys() if index else set()))
             overlay = Overlay(set().union(*paths))
             for number in range(len(digests) - 1, -1, -1):
                 index = indexes[number]
@@ -197,6 +225,10 @@ class Places:
                     found[(manifest.digest, number, path)] = cast(State, overlay.state(path))
                 overlay.add(index)
         return found
+
+
+def _credentials(scan: BlobScan) -> Collection[str]:
+    return () if scan.index is None else scan.index.credentials.paths
 
 
 _HISTORY = re.compile(r"/history/(\d+)/")

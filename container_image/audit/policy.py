@@ -7,12 +7,22 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from container_image.audit.pyproject import TABLE, find_table, read_table
 from container_image.errors import InvalidInputError
+
+WarningCode = Literal[
+    "buildkit-check",
+    "cache-holds-step",
+    "cached-with-another-value",
+    "credential-file",
+    "no-attestations",
+    "secret-in-log",
+]
+"""The kinds of warnings that a report may have."""
 
 
 class AcceptedUnread(BaseModel):
@@ -52,7 +62,8 @@ class AuditPolicy(BaseModel):
     for (`accept_unsearchable`, by name), what the base image brought along (`accept_base`). `platforms` limits the audit
     to these and requires them to be there; `("all",)` requires every platform that the image names. The limits are per
     image, but for `max_ratio`: the bytes that one compressed stream may give for each byte that it takes. What lies beyond
-    a limit is unread, so the verdict is incomplete, never clean.
+    a limit is unread, so the verdict is incomplete, never clean. `fail_on_warning` lists codes of warnings that a build or
+    an audit fails on, such as `credential-file`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -60,6 +71,7 @@ class AuditPolicy(BaseModel):
     accept_unread: tuple[AcceptedUnread, ...] = ()
     accept_unsearchable: tuple[str, ...] = ()
     accept_base: bool = False
+    fail_on_warning: tuple[WarningCode, ...] = ()
     platforms: tuple[str, ...] = ()
     max_depth: int = Field(default=8, ge=1)
     max_bytes: int = Field(default=256 << 30, ge=1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from container_image.audit.hits import Hit, distinct
+from container_image.audit.hits import Gap, Hit, distinct
 from container_image.audit.scan import Budget, StreamScanner
+
+_NOT_SHOWN = "(not shown)"
 
 
 class Redaction:
@@ -14,13 +16,14 @@ class Redaction:
         self._budget = Budget(budget.matcher, budget.policy)
         self._known: dict[str, str] = {}
 
-    def search(self, data: bytes) -> list[Hit]:
-        """The hits in `data`."""
+    def search(self, data: bytes) -> tuple[list[Hit], list[Gap]]:
+        """The hits in `data`, and what of it could not be searched."""
         hits: list[Hit] = []
-        scanner = StreamScanner(self._budget, hits, [])
+        gaps: list[Gap] = []
+        scanner = StreamScanner(self._budget, hits, gaps)
         scanner.feed(data)
         scanner.finish()
-        return hits
+        return hits, gaps
 
     def redact(self, text: str | None) -> str | None:
         """The text with every value in it replaced by its secret's name."""
@@ -30,14 +33,16 @@ class Redaction:
         """`redact` of what is there for certain."""
         if text not in self._known:
             data = _encoded(text)
-            hits = distinct(self.search(data), lambda _target: "")
+            found, gaps = self.search(data)
+            hits = distinct(found, lambda _target: "")
             for hit in sorted(hits, key=lambda hit: hit.run.start, reverse=True):
                 if hit.via:
                     # Nothing tells where what was decoded is in the text: it all goes.
                     data = f"[{hit.run.target.secret}]".encode()
                     break
                 data = data[: hit.run.start] + f"[{hit.run.target.secret}]".encode() + data[hit.run.stop :]
-            self._known[text] = data.decode("utf-8", "backslashreplace")
+            # A text that could not be searched may hold a value.
+            self._known[text] = _NOT_SHOWN if gaps else data.decode("utf-8", "backslashreplace")
         return self._known[text]
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from container_image.audit.policy import AuditPolicy
+from container_image.printable import printable
 from container_image.secrets.value import labelled
 
 Surface = Literal["layer", "config", "history", "manifest", "attestation", "metadata", "cache"]
@@ -132,12 +133,26 @@ class Coverage(_Record):
 
 
 class AuditWarning(_Record):
-    """Something worth knowing that is not in the image, such as a secret that a step printed."""
+    """Something worth knowing beside the findings, such as a secret that a step printed.
+
+    `code` says which kind it is: one of `WarningCode`. A warning about a file in the image (`credential-file`) has the
+    file's `path`, `digest`, `layer` (the 0-based index in its manifest), `platform` and `state`, the `instruction` that
+    made that layer, with its `line` (1-based) in `file`, and `advice`: the next step.
+    """
 
     code: str
     message: str
     secret: str | None = None
     step: str | None = None
+    path: str | None = None
+    digest: str | None = None
+    layer: int | None = None
+    platform: str | None = None
+    state: State | None = None
+    instruction: str | None = None
+    line: int | None = None
+    file: str | None = None
+    advice: str | None = None
 
 
 class AuditReport(_Record):
@@ -159,6 +174,18 @@ class AuditReport(_Record):
         """How many findings, unread items and unsearchable secrets the policy accepts."""
         return sum(item.accepted for group in (self.findings, self.coverage.unread, self.secrets) for item in group)
 
+    @property
+    def failing(self) -> tuple[AuditWarning, ...]:
+        """The warnings that the policy fails on (`fail_on_warning`)."""
+        return tuple(warning for warning in self.warnings if warning.code in self.engine.policy.fail_on_warning)
+
+
+def warned_about(report: AuditReport) -> str:
+    """The warnings that the policy fails on, as one message for people."""
+    codes = ", ".join(dict.fromkeys(warning.code for warning in report.failing))
+    messages = "; ".join(dict.fromkeys(printable(warning.message) for warning in report.failing))
+    return f"{messages} ({codes}, which --fail-on-warning or fail_on_warning names)"
+
 
 def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditReport:
     """An image's report with what was found in, and counted of, the files and caches that were exported beside it.
@@ -173,6 +200,10 @@ def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditRe
         known = findings.setdefault(key, finding)
         if known.accepted and not finding.accepted and finding.digest is None:
             findings[key] = finding
+    warnings: dict[tuple[object, ...], AuditWarning] = {}
+    for warning in (warning for item in reports for warning in item.warnings):
+        # An export may be compressed otherwise than the image, and then has other digests.
+        warnings.setdefault((warning.code, warning.message, warning.step, warning.instruction, warning.line), warning)
     coverages = [item.coverage for item in reports]
     unread = tuple(dict.fromkeys(row for item in coverages for row in item.unread))
     incomplete = any(item.verdict is Verdict.INCOMPLETE for item in reports)
@@ -190,6 +221,7 @@ def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditRe
         update={
             "findings": tuple(findings.values()),
             "verdict": verdict,
+            "warnings": tuple(warnings.values()),
             "coverage": Coverage(
                 **totals,
                 truncated=sum(item.truncated for item in coverages),

@@ -9,9 +9,11 @@ from container_image.audit import carve
 from container_image.audit.hits import Gap, Hit
 from container_image.audit.matcher import Magic, Matcher
 from container_image.audit.measure import Run, measure
+from container_image.audit.needles import Needle
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.spelled import Decoder, runs
 from container_image.oci.inflate import CAREFUL_STEP, ERRORS, Inflater, WindowError, inflate_all
+from container_image.secrets.value import labelled
 
 _TRIAL_INPUT = 4096
 _RATIO_SLACK = 64 << 20
@@ -80,6 +82,7 @@ class StreamScanner:
         self._inside = 0
         self._inside_text: dict[str, int] = {}
         self._latest: dict[int, Run] = {}
+        self._told: set[str] = set()
 
     def feed(self, data: bytes) -> None:
         """Takes the next piece."""
@@ -167,15 +170,31 @@ class StreamScanner:
                 latest = self._latest.get(id(needle.target))
                 if latest is not None and latest.start <= position < latest.stop:
                     continue
-                run = measure(needle, self._buffer, position - self._base)
+                try:
+                    run = measure(needle, self._buffer, position - self._base)
+                except Exception as error:
+                    # An error of ours at one place must lose no other hit, and must not pass for a place without one.
+                    self._unmeasured(needle, position, error)
+                    continue
                 if run is None:
                     continue
                 run = Run(run.target, run.start + self._base, run.stop + self._base, run.fraction)
                 self._latest[id(needle.target)] = run
-                offset = run.start if self._outer_offset is None else self._outer_offset
-                self._hits.append(Hit(run, offset, self._via))
+                self._hits.append(Hit(run, self._offset(run.start), self._via))
                 self._budget.hits += 1
         self._pending = waiting
+
+    def _offset(self, position: int) -> int:
+        """Where something at `position` of this stream is, in the outermost one."""
+        return position if self._outer_offset is None else self._outer_offset
+
+    def _unmeasured(self, needle: Needle, position: int, error: Exception) -> None:
+        target = needle.target
+        what = f"a possible match of {labelled(target.secret, target.environment)} as {target.form.name}"
+        gap = Gap(self._offset(position), f"{what} was not examined: unexpected {type(error).__name__}")
+        if gap.reason not in self._told:
+            self._told.add(gap.reason)
+            self._gaps.append(gap)
 
     def _open(self, *, final: bool) -> None:
         if not self._openings:
@@ -200,7 +219,7 @@ class StreamScanner:
         opening = carve.opening(magic, self._buffer, at)
         if opening is None or (opening.at_start and position % _TAR_BLOCK):
             return
-        offset = position if self._outer_offset is None else self._outer_offset
+        offset = self._offset(position)
         if opening.make is None and opening.decode is None:
             self._gaps.append(Gap(offset, opening.unreadable or opening.kind))
             return

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from container_image.audit.hits import Hit
+from container_image.audit.hits import Gap, Hit, unplaced
 from container_image.audit.scan import Budget, StreamScanner
 from container_image.forms import MIN_LENGTH
 
@@ -29,14 +29,20 @@ _STANDARD = str.maketrans("-_", "+/")
 _Place = TypeVar("_Place")
 
 
-def search_texts(budget: Budget, texts: Iterable[tuple[_Place, bytes]]) -> Iterator[tuple[_Place, Hit]]:
-    """Hits in many short texts at once, each with its text's place; a run counts in all of them, joined."""
+def search_texts(
+    budget: Budget, texts: Iterable[tuple[_Place, bytes]], gaps: list[Gap]
+) -> Iterator[tuple[_Place, Hit]]:
+    """Hits in many short texts at once, each with its text's place; a run counts in all of them, joined.
+
+    What could not be searched goes to `gaps`, without an offset.
+    """
     places: list[_Place] = []
     starts: list[int] = []
     batch: list[bytes] = []
     size = waiting = 0
     hits: list[Hit] = []
-    scanner = StreamScanner(budget, hits, [], carved=False)
+    missed: list[Gap] = []
+    scanner = StreamScanner(budget, hits, missed, carved=False)
     for place, text in texts:
         places.append(place)
         starts.append(size)
@@ -48,25 +54,27 @@ def search_texts(budget: Budget, texts: Iterable[tuple[_Place, bytes]]) -> Itera
             batch, waiting = [], 0
     scanner.feed(b"".join(item + _SEPARATOR for item in batch))
     scanner.finish()
+    gaps.extend(unplaced(missed))
     for hit in hits:
         yield places[bisect_right(starts, hit.run.start) - 1], hit
 
 
-def search_strings(document: bytes, budget: Budget) -> Iterator[tuple[str, Hit]]:
+def search_strings(document: bytes, budget: Budget, gaps: list[Gap]) -> Iterator[tuple[str, Hit]]:
     """Hits in a document's strings as its reader sees them, each with its JSON pointer (RFC 6901).
 
     A string that is base64 is searched as what it is decoded to as well, and followed if that is JSON: so an in-toto
     statement is in its envelope, and the Dockerfile in its provenance. Where the document is not well-formed, or
     nested more deeply than can be followed, escapes are undone wherever they are, and the pointer is the document's.
+    What could not be searched goes to `gaps`, without an offset.
     """
     try:
         value = _parsed(document)
     except (ValueError, RecursionError):
-        yield from search_texts(budget, [("", unescaped(document))])
+        yield from search_texts(budget, [("", unescaped(document))], gaps)
         return
     seen: set[tuple[str, str, str | None]] = set()
     inside: list[tuple[str, Hit]] = []
-    for (node, depth), hit in search_texts(budget, _strings(value)):
+    for (node, depth), hit in search_texts(budget, _strings(value), gaps):
         pointer = _pointer(node)
         if depth:
             inside.append((pointer, replace(hit, via=("base64",) * depth)))
@@ -171,7 +179,8 @@ class Unescaping:
 
     def __init__(self, budget: Budget) -> None:
         self._hits: list[Hit] = []
-        self._scanner = StreamScanner(budget, self._hits, [], carved=False)
+        self._gaps: list[Gap] = []
+        self._scanner = StreamScanner(budget, self._hits, self._gaps, carved=False)
         self._rest = b""
 
     def feed(self, piece: bytes) -> None:
@@ -182,7 +191,8 @@ class Unescaping:
         self._rest = data[end:]
         self._scanner.feed(unescaped(data[:end]))
 
-    def finish(self) -> list[Hit]:
+    def finish(self) -> tuple[list[Hit], list[Gap]]:
+        """The hits, and what could not be searched, without an offset."""
         self._scanner.feed(unescaped(self._rest))
         self._scanner.finish()
-        return self._hits
+        return self._hits, unplaced(self._gaps)

@@ -15,6 +15,7 @@ from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse
 from container_image.errors import InvalidInputError, PreflightError
 from container_image.excludes import docker_excludes
+from container_image.secrets import SecretValue, inner_values
 from container_image.secrets.value import MAX_SIZE
 
 _MIN_WRITTEN = 8
@@ -193,16 +194,36 @@ def _written(request: BuildRequest) -> Iterator[str]:
     lines = request.dockerfile.splitlines()
     values = (*request.secrets.values(), *request.beside)
     redacted = Redactor(values)
+    whole = request.dockerfile.encode("utf-8", "surrogateescape")
+    encoded = [line.encode("utf-8", "surrogateescape") for line in lines]
     for value in values:
         if not value.sensitive:
             continue
-        name = repr(value.name) if value.environment is None else f"{value.name!r} of {value.environment}"
-        found = [data for data in patterns(value) if len(data) >= _MIN_WRITTEN]
+        found = _patterns(value)
         for place, text in places:
-            if any(data in text.encode("utf-8", "surrogateescape") for data in found):
+            for name, _ in _shown(value, found, text.encode("utf-8", "surrogateescape")):
                 yield f"the value of secret {name} is in the {redacted.text(place)}, which ships; mount the secret instead"
-        whole = request.dockerfile.encode("utf-8", "surrogateescape")
-        if any(data in whole for data in found):
-            encoded = [line.encode("utf-8", "surrogateescape") for line in lines]
-            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in found)), None)
+        for name, shown in _shown(value, found, whole):
+            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in shown)), None)
             yield f"{request.place(line)}: the value of secret {name} is written in the Dockerfile, which ships in the history; mount it instead"
+
+
+def _shown(value: SecretValue, found: list[bytes], text: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """The name of what of a value is in a text, with the byte strings that show it.
+
+    These are the values inside a structured secret (`env:TOKEN`); where none of them is there, the secret itself.
+    """
+    if not any(data in text for data in found):
+        return
+    inner: dict[str, list[bytes]] = {}
+    for version in (value.reveal(), *value.earlier):
+        for item in inner_values(SecretValue(value.name, version)):
+            if not item.public and not item.whole:
+                inner.setdefault(item.name, []).extend(_patterns(SecretValue(item.name, item.value)))
+    named = {name: shown for name, shown in inner.items() if any(data in text for data in shown)}
+    for name, shown in (named or {value.name: found}).items():
+        yield (repr(name) if value.environment is None else f"{name!r} of {value.environment}"), shown
+
+
+def _patterns(value: SecretValue) -> list[bytes]:
+    return [data for data in patterns(value) if len(data) >= _MIN_WRITTEN]

@@ -19,6 +19,7 @@ from container_image.cli.streams import say, take_over
 from container_image.errors import (
     AuditFailedError,
     AuditIncompleteError,
+    AuditWarnedError,
     ContainerImageError,
     NotStartedError,
     OutputError,
@@ -31,7 +32,7 @@ from container_image.errors import (
 def commands() -> None:
     """Build container images with secrets, and search them for what stayed.
 
-    Exit codes: 0 clean or done, 1 a leak, 2 an error, 3 the audit is incomplete, 129, 130 and 143 on signals. Those of run
+    Exit codes: 0 clean or done, 1 a leak or a warning of --fail-on-warning, 2 an error, 3 the audit is incomplete, 129, 130 and 143 on signals. Those of run
     and exec are the child's, and 125 for an error.
     """
 
@@ -68,7 +69,7 @@ def _run(arguments: list[str]) -> int:
         return error_code
     except Interrupted as error:
         return _say("interrupted; nothing was tagged" if error_code == 2 else "interrupted", error.status)
-    except SecretLeakError as error:
+    except (SecretLeakError, AuditWarnedError) as error:
         return _say(str(error), 1)
     except AuditIncompleteError as error:
         return _say(str(error), 3)

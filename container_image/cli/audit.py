@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from container_image.audit import AuditPolicy, AuditReport, Verdict, audit_reference, read_values, self_test
+from container_image.audit import (
+    AuditPolicy,
+    AuditReport,
+    Verdict,
+    audit_reference,
+    read_values,
+    self_test,
+    warned_about,
+)
 from container_image.cli.options import (
     earlier_option,
     environment_options,
@@ -207,9 +215,17 @@ def _tell_verdicts(references: Sequence[str], outcomes: Sequence[Outcome]) -> No
 
 
 def _status(outcomes: Sequence[Outcome], *, incomplete_fails: bool) -> int:
-    """The exit code: 1 for a leak, else 2 for an image that was not audited, else 3 for an incomplete audit."""
-    verdicts = {outcome.verdict for outcome in outcomes if isinstance(outcome, AuditReport)}
-    if Verdict.LEAKED in verdicts:
+    """The exit code.
+
+    It is 1 for a leak or for a warning that the policy fails on, else 2 for an image that was not audited, else 3 for an
+    incomplete audit.
+    """
+    reports = [outcome for outcome in outcomes if isinstance(outcome, AuditReport)]
+    for report in reports:
+        if report.failing and report.verdict is not Verdict.LEAKED:
+            say(warned_about(report))
+    verdicts = {report.verdict for report in reports}
+    if Verdict.LEAKED in verdicts or any(report.failing for report in reports):
         return 1
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         return 2

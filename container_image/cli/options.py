@@ -6,11 +6,11 @@ import csv
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
-from container_image.audit import AuditPolicy, AuditReport
+from container_image.audit import AuditPolicy, AuditReport, WarningCode
 from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS, JOINED
 from container_image.formats.words import Outcome
@@ -18,6 +18,7 @@ from container_image.secrets import Secret
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+WARNING_CODES = get_args(WarningCode)
 _KEYS = frozenset({"id", "type", "env", "src", "source", "store"})
 
 
@@ -62,7 +63,7 @@ def earlier_option(function: Command) -> Command:
 
 
 def policy_options(function: Command) -> Command:
-    """What an audit may accept and how far it goes: the fields of `AuditPolicy`, but for `platforms`."""
+    """What an audit may accept, which warnings fail, and how far it goes: the fields of `AuditPolicy`, but for `platforms`."""
     options = [
         click.option(
             "--accept-unread", multiple=True, metavar="REASON[:PATH]",
@@ -73,6 +74,10 @@ def policy_options(function: Command) -> Command:
         ),
         click.option(
             "--accept-base/--no-accept-base", default=None, help="Accept what the base image brought along."
+        ),
+        click.option(
+            "--fail-on-warning", multiple=True, type=click.Choice(WARNING_CODES), metavar="CODE",
+            help=f"Exit code 1 where the report has such a warning, and a build tags nothing: {', '.join(WARNING_CODES)}.",
         ),
         click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look for streams in streams."),
         click.option("--max-bytes", type=int, metavar="NUMBER", help="How many decompressed bytes to read."),

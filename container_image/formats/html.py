@@ -17,6 +17,7 @@ from container_image.formats.words import (
     made_by,
     summary,
     verdict,
+    warned,
     where,
 )
 
@@ -104,9 +105,15 @@ def _sections(report: AuditReport) -> Iterator[str]:
         for gap in missing:
             yield _card("gap", f"{_TITLES[gap.kind]}: {gap.what}", ("why", gap.why), accepted=gap.accepted)
     if report.warnings:
-        yield "<h2>Worth knowing</h2>\n<ul>\n"
-        yield from (f"<li>{_text(warning.message)}</li>\n" for warning in report.warnings)
-        yield "</ul>\n"
+        yield "<h2>Worth knowing</h2>\n"
+        for warning, told in warned(report):
+            facts = (
+                ("in", warning.step),
+                ("where", where(warning)),
+                ("from", made_by(warning)),
+                ("fix", warning.advice),
+            )
+            yield _card("gap", told, *((name, text or "") for name, text in facts), accepted=False)
     yield "<h2>Secrets</h2>\n<table>\n<tr><th>name</th><th>versions</th><th>result</th></tr>\n"
     leaked = {finding.label for finding in report.findings if not finding.accepted}
     partly = any(not gap.accepted for gap in missing if gap.kind in ("unread", "absent-platform"))

@@ -1,7 +1,8 @@
 """The report for a test runner's page: JUnit's XML, one test case for each secret.
 
 A leak is a failure. A secret that was not found in an image that was not read completely, or that was not searched for,
-is an error. What the policy accepts passes, with a note.
+is an error. What the policy accepts passes, with a note. Each kind of warnings has a test case too: it fails where the
+policy fails on that kind, and else passes, with the warnings as its output.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ def _suite(report: AuditReport) -> ElementTree.Element:
         name = _text(row.label)
         case = ElementTree.SubElement(suite, "testcase", classname=_text(image_name(report)), name=name, time="0")
         _judge(case, row.label, row.reason, report)
+    for code in dict.fromkeys(warning.code for warning in report.warnings):
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=_text(image_name(report)), name=_text(f"warning: {code}"), time="0"
+        )
+        _warn(case, code, report)
     _count(suite, image_name(report), report.duration_seconds)
     ElementTree.SubElement(suite, "system-out").text = _text(f"{summary(report)}; {report.image.digest}")
     return suite
@@ -93,6 +99,23 @@ def _judge(case: ElementTree.Element, secret: str, reason: str | None, report: A
     accepted += [f"accepted: {gap.what}: {gap.why}" for gap in missing if gap.accepted]
     if accepted:
         ElementTree.SubElement(case, "system-out").text = "\n".join(map(_text, accepted))
+
+
+def _warn(case: ElementTree.Element, code: str, report: AuditReport) -> None:
+    lines = []
+    for warning in report.warnings:
+        if warning.code == code:
+            facts = (
+                ("in", warning.step),
+                ("where", where(warning)),
+                ("from", made_by(warning)),
+                ("fix", warning.advice),
+            )
+            lines += [warning.message, *(f"  {name:<5}  {text}" for name, text in facts if text)]
+    if any(warning.code == code for warning in report.failing):
+        _outcome(case, "failure", f"{code} fails (--fail-on-warning): {lines[0]}", code, lines)
+    else:
+        ElementTree.SubElement(case, "system-out").text = "\n".join(map(_text, lines))
 
 
 def _outcome(case: ElementTree.Element, tag: str, message: str, kind: str, lines: list[str]) -> None:

@@ -1,7 +1,8 @@
 """The report for code scanning: SARIF 2.1.0 (OASIS), with what GitHub asks of it.
 
 A leak is a result, under a rule for its secret and surface; a leak that the policy accepts is a suppressed result. What
-was not read or searched for is a notification of the run, which then was not successful.
+was not read or searched for is a notification of the run, which then was not successful. A warning about a file in the
+image is a result too, of level `warning`; every other warning is a notification.
 """
 
 from __future__ import annotations
@@ -13,8 +14,20 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from container_image.audit import AuditReport, Finding
-from container_image.formats.words import Failure, Outcome, clean, gaps, heading, image_name, made_by, summary, where
+from container_image.audit import AuditReport, AuditWarning, Finding
+from container_image.audit.report import fingerprint
+from container_image.formats.words import (
+    Failure,
+    Outcome,
+    clean,
+    gaps,
+    heading,
+    image_name,
+    made_by,
+    summary,
+    warned,
+    where,
+)
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _IMAGE = "IMAGE"
@@ -48,11 +61,18 @@ def _run(report: AuditReport) -> dict[str, Any]:
         rules.setdefault(_rule_id(finding), finding)
     order = {name: number for number, name in enumerate(rules)}
     found = list(gaps(report))
+    files = [warning for warning in report.warnings if warning.layer is not None]
+    codes = list(dict.fromkeys(warning.code for warning in files))
     notifications = [
         _notification(gap.kind, "note" if gap.accepted else "error", f"{gap.what}: {gap.why}") for gap in found
-    ] + [_notification("warning", "warning", warning.message) for warning in report.warnings]
+    ]
+    for warning, told in warned(report):
+        if warning not in files:
+            level = "error" if warning in report.failing else "warning"
+            notifications.append(_notification("warning", level, told))
+    rules_found = [*(_rule(name, finding) for name, finding in rules.items()), *map(_warning_rule, codes)]
     return {
-        "tool": _tool(report.engine.version, [_rule(name, finding) for name, finding in rules.items()]),
+        "tool": _tool(report.engine.version, rules_found),
         "automationDetails": _automation(image_name(report)),
         "invocations": [
             {
@@ -61,7 +81,10 @@ def _run(report: AuditReport) -> dict[str, Any]:
             }
         ],
         "originalUriBaseIds": {_IMAGE: {"description": {"text": "The root of the image's file system."}}},
-        "results": [_result(finding, order[_rule_id(finding)], report) for finding in report.findings],
+        "results": [
+            *(_result(finding, order[_rule_id(finding)], report) for finding in report.findings),
+            *(_warning_result(warning, len(order) + codes.index(warning.code), report) for warning in files),
+        ],
         "properties": {
             "verdict": report.verdict.value,
             "summary": clean(summary(report)),
@@ -152,22 +175,55 @@ def _result(finding: Finding, rule: int, report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _physical(finding: Finding) -> dict[str, Any]:
+def _warning_rule(code: str) -> dict[str, Any]:
+    return {
+        "id": code,
+        "name": "".join(word.capitalize() for word in code.split("-")),
+        "shortDescription": _message("A file of credentials is in the image, and no secret was declared for it."),
+        "help": _message("Leave the file out of the image, and replace what it holds if the image was already pushed."),
+        "defaultConfiguration": {"level": "warning"},
+        "properties": {"tags": ["security", "secret"], "security-severity": "7.0", "precision": "medium"},
+    }
+
+
+def _warning_result(warning: AuditWarning, rule: int, report: AuditReport) -> dict[str, Any]:
+    origin = made_by(warning)
+    message = f"{warning.message}, in {where(warning)}{f', from {origin}' if origin else ''}. Fix: {warning.advice}."
+    told = fingerprint(warning.code, "name", "layer", warning.path, warning.instruction)
+    properties = warning.model_dump(include={"platform", "digest", "layer", "state"}, exclude_none=True)
+    return {
+        "ruleId": warning.code,
+        "ruleIndex": rule,
+        "level": "error" if warning in report.failing else "warning",
+        "message": _message(message),
+        "locations": [
+            {"physicalLocation": _physical(warning), "logicalLocations": [_logical(warning, image_name(report))]}
+        ],
+        "partialFingerprints": {"containerImage/v1": told, "primaryLocationLineHash": told},
+        "suppressions": [],
+        "properties": {
+            key: clean(value) if isinstance(value, str) else value for key, value in sorted(properties.items())
+        },
+    }
+
+
+def _physical(finding: Finding | AuditWarning) -> dict[str, Any]:
     """The Dockerfile's line, else the file in the image: GitHub wants a file and a line of every result."""
+    surface = finding.surface if isinstance(finding, Finding) else "layer"
     if finding.file is not None and finding.line is not None:
         prefix = "file://" if finding.file.startswith("/") else ""
         return {
             "artifactLocation": {"uri": prefix + _uri(finding.file)},
             "region": {"startLine": max(1, finding.line)},
         }
-    path = finding.path if finding.path and finding.surface == "layer" else f"{finding.surface}{finding.path or ''}"
+    path = finding.path if finding.path and surface == "layer" else f"{surface}{finding.path or ''}"
     return {"artifactLocation": {"uri": _uri(path.lstrip("/")), "uriBaseId": _IMAGE}, "region": {"startLine": 1}}
 
 
-def _logical(finding: Finding, image: str) -> dict[str, Any]:
+def _logical(finding: Finding | AuditWarning, image: str) -> dict[str, Any]:
     place = where(finding)
     return {
-        "name": clean(finding.path or finding.surface),
+        "name": clean(finding.path or (finding.surface if isinstance(finding, Finding) else "layer")),
         "fullyQualifiedName": clean(f"{image}  {place}"),
         "kind": "resource",
     }

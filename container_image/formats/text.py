@@ -6,7 +6,7 @@ import glob
 import shlex
 from collections.abc import Iterator, Sequence
 
-from container_image.audit import AuditReport, Finding
+from container_image.audit import AuditReport, AuditWarning, Finding
 from container_image.formats.words import (
     Outcome,
     heading,
@@ -15,6 +15,7 @@ from container_image.formats.words import (
     made_by,
     short,
     summary,
+    warned,
     where,
 )
 from container_image.printable import printable
@@ -65,11 +66,9 @@ def _lines(report: AuditReport) -> Iterator[str]:
     if report.image.absent_platforms:
         yield ""
         yield f"not there, not read: {', '.join(report.image.absent_platforms)}"
-    for warning in report.warnings:
+    for warning, told in warned(report):
         yield ""
-        yield f"warning: {warning.message}"
-        if warning.step:
-            yield f"  in {short(warning.step)}"
+        yield from _warning(warning, told)
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -80,3 +79,12 @@ def _finding(finding: Finding) -> Iterator[str]:
         yield f"  from   {origin}"
     if not finding.accepted:
         yield f"  fix    {finding.advice}"
+
+
+def _warning(warning: AuditWarning, told: str) -> Iterator[str]:
+    yield f"warning: {told}"
+    if warning.step:
+        yield f"  in {short(warning.step)}"
+    for name, text in (("where", where(warning)), ("from", made_by(warning)), ("fix", warning.advice)):
+        if text:
+            yield f"  {name:<5}  {text}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from container_image.audit import AuditReport, Finding, Verdict
+from container_image.audit import AuditReport, AuditWarning, Finding, Verdict
 from container_image.printable import printable
 
 _UNSEARCHABLE = ("too short", "low entropy")
@@ -57,12 +57,14 @@ def clean(text: str) -> str:
 
 
 def summary(report: AuditReport) -> str:
-    """The verdict, with how much was searched for what."""
+    """The verdict, with how much was searched for what, and how many files of credentials nobody declared."""
+    files = sum(warning.code == "credential-file" for warning in report.warnings)
     searched = sum(row.searched for row in report.secrets)
     coverage = report.coverage
     return (
         f"{verdict(report)}: searched for {count(searched, 'secret')} in {size(coverage.bytes)} "
         f"({count(coverage.layers, 'layer')}, {count(coverage.files, 'file')}, {count(coverage.streams, 'stream')} inside)"
+        + (f"; {count(files, 'undeclared credential file')}" if files else "")
     )
 
 
@@ -102,27 +104,38 @@ def heading(finding: Finding) -> str:
     return f"{finding.label}{former}  ({how}{inside}{times})"
 
 
-def where(finding: Finding) -> str:
-    """The place in the image."""
-    place = finding.surface if finding.layer is None else f"layer {finding.layer}"
-    if finding.path:
-        slash = "/" if finding.surface == "layer" else ""
-        place += f"  {slash}{finding.path}"
-    if finding.state in ("deleted", "overwritten"):
-        place += f"  ({finding.state} by a later layer, and still in the image)"
-    if finding.platform:
-        place += f"  [{finding.platform}]"
+def where(item: Finding | AuditWarning) -> str:
+    """The place in the image; nothing for a warning that has none."""
+    surface = item.surface if isinstance(item, Finding) else "layer"
+    if isinstance(item, AuditWarning) and item.layer is None:
+        return ""
+    place = surface if item.layer is None else f"layer {item.layer}"
+    if item.path:
+        slash = "/" if surface == "layer" else ""
+        place += f"  {slash}{item.path}"
+    if item.state in ("deleted", "overwritten"):
+        place += f"  ({item.state} by a later layer, and still in the image)"
+    if item.platform:
+        place += f"  [{item.platform}]"
     return place
 
 
-def made_by(finding: Finding) -> str | None:
+def made_by(item: Finding | AuditWarning) -> str | None:
     """The instruction that made it, with its line or the base image, where that is known."""
-    if not finding.instruction:
-        return "the base image" if finding.origin == "base" else None
-    place = f"{finding.file}:{finding.line}  " if finding.line is not None else ""
-    if finding.origin == "base":
+    from_base = isinstance(item, Finding) and item.origin == "base"
+    if not item.instruction:
+        return "the base image" if from_base else None
+    place = f"{item.file}:{item.line}  " if item.line is not None else ""
+    if from_base:
         place = "the base image  "
-    return place + short(finding.instruction)
+    return place + short(item.instruction)
+
+
+def warned(report: AuditReport) -> Iterator[tuple[AuditWarning, str]]:
+    """The warnings, each with what it says in one line; marked where the policy fails on it."""
+    failing = report.failing
+    for warning in report.warnings:
+        yield warning, f"{warning.message}{' (fails: --fail-on-warning)' if warning in failing else ''}"
 
 
 def short(text: str, width: int = 100) -> str:

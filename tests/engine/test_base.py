@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from container_image import AuditPolicy, ContainerImage, Finding, Verdict, audit
+from container_image import AuditPolicy, ContainerImage, Finding, SourceMap, Verdict, audit
 
 PLANTED = "FROM {busybox}\nRUN echo {token} > /planted\nENV OLD={token}\n"
 ACCEPTING = AuditPolicy(accept_base=True)
@@ -61,6 +61,24 @@ def test_what_comes_with_the_base_is_told_apart_and_can_be_accepted(
     gone = audit(str(archive), {"TOKEN": token}, policy=ACCEPTING)
     assert gone.verdict is Verdict.LEAKED
     assert set(origins(gone.findings).values()) == {"unknown"}
+
+
+def test_files_of_credentials_that_the_base_brought_are_not_told(build: Build, busybox_image: str, token: str) -> None:
+    """Nor are they by a build that does not know its base."""
+    base = build(f"FROM {busybox_image}\nRUN mkdir /a && echo API_TOKEN={token} > /a/.env\n")
+    text = f"FROM {base}\nRUN mkdir /b && echo API_TOKEN={token} > /b/.env\n"
+    image = build(text)
+    report = audit(image, {"OTHER": secrets.token_hex(20)})
+    assert [(item.code, item.path) for item in report.warnings] == [("credential-file", "b/.env")]
+    declared = ContainerImage.from_dockerfile_str(text, secrets={"OTHER": secrets.token_hex(20)})
+    built = declared.build(tags=[image], allow_unused=True)
+    assert built.report is not None
+    assert [(item.path, item.line) for item in built.report.warnings] == [("b/.env", 2)]
+    # Where the base is gone, the Dockerfile's lines tell.
+    report = audit(
+        build(text, "--provenance=false"), {"OTHER": secrets.token_hex(20)}, source=SourceMap(text, "Dockerfile")
+    )
+    assert [(item.path, item.line) for item in report.warnings] == [("b/.env", 2)]
 
 
 def test_of_several_images_that_were_read_the_base_is_the_one_with_most_layers_in_common(

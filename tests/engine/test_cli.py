@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from container_image.cli.buildx import REFUSED
+from tests.engine.conftest import exists
 from tests.images import Builder
 
 PROGRAM = Path(sys.executable).with_name("container-image")
@@ -57,6 +58,25 @@ def test_a_leak_is_exit_1_with_the_report(context: Path, busybox_image: str, tag
     assert "Leaking:4" in done.stdout
     assert "TOKEN stayed in the image, which was not tagged" in done.stderr
     assert token not in done.stdout + done.stderr
+
+
+def test_an_undeclared_credential_file_is_told_and_fails_where_that_is_asked_for(
+    context: Path, busybox_image: str, tag: str, token: str
+) -> None:
+    (context / ".env").write_text("API_TOKEN=Qx5R8vT2mK9pL4wZ7nB3\n")
+    (context / "Copying").write_text(CLEAN + "COPY . /app\n")
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "-t", tag]
+    arguments = [str(context), "-f", str(context / "Copying"), *arguments]
+    refused = run("build", *arguments, "--fail-on-warning", "credential-file", token=token)
+    assert refused.returncode == 1
+    assert "the image was not tagged: " in refused.stderr
+    assert "/app/.env (credential-file" in refused.stderr
+    assert not exists(tag)
+    built = run("build", *arguments, token=token)
+    assert built.returncode == 0, built.stderr
+    assert "; 1 undeclared credential file\n" in built.stdout
+    assert f"from   {context}/Copying:4  COPY . /app" in built.stdout
+    assert exists(tag)
 
 
 def test_what_cannot_be_searched_for_is_exit_3(busybox_image: str) -> None:

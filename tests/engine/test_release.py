@@ -62,20 +62,51 @@ def test_a_leak_writes_nothing(busybox_image: str, tag: str, token: str, tmp_pat
 
 def test_a_leak_names_the_cache_that_holds_the_step(busybox_image: str, token: str) -> None:
     step = f"cp /run/secrets/TOKEN /{token[:8]}"
-
-    def held() -> list[str]:
-        told = subprocess.run(
-            ["docker", "buildx", "du", "--format", "json"], capture_output=True, check=True, text=True
-        )
-        return [line for line in told.stdout.splitlines() if step in line]
-
     text = COPIES + f"RUN --mount=type=secret,id=TOKEN {step}\nRUN rm /{token[:8]}\n"
     with pytest.raises(SecretLeakError, match="the build cache still holds") as caught:
         declare(text, busybox_image, token).build()
     (warning,) = [item for item in caught.value.report.warnings if item.code == "cache-holds-step"]
-    assert held()
+    assert held(step)
     subprocess.run(shlex.split(warning.message.partition("to remove it: ")[2]), check=True, capture_output=True)
-    assert not held()
+    assert not held(step)
+
+
+def held(words: str) -> list[str]:
+    """The records of the build cache with these words in their descriptions."""
+    told = subprocess.run(["docker", "buildx", "du", "--format", "json"], capture_output=True, check=True, text=True)
+    return [line for line in told.stdout.splitlines() if words in line]
+
+
+@pytest.mark.parametrize("copy", ["COPY . /{}", "COPY --from=taken --chown=1 /x/ /{}"])
+def test_of_a_copied_leak_the_copy_alone_is_to_be_removed(
+    busybox_image: str, token: str, tmp_path: Path, copy: str
+) -> None:
+    """The same words of another build are no reason to remove that one's results, and never is all of the cache."""
+    place = token[:8]
+    (tmp_path / "settings").write_text(token)
+    text = COPIES.replace("FROM", "FROM ${BASE_IMAGE} AS taken\nCOPY . /x\nFROM", 1) + copy.format(place) + "\n"
+    with pytest.raises(SecretLeakError) as caught:
+        declare(text, busybox_image, token, context_dir=tmp_path).build()
+    assert {finding.instruction for finding in caught.value.report.findings} == {copy.format(place)}
+    (warning,) = [item for item in caught.value.report.warnings if item.code == "cache-holds-step"]
+    command = warning.message.partition("to remove it: ")[2]
+    assert "--filter" in command
+    assert held(f"/{place}")
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert not held(f"/{place}")
+
+
+def test_of_a_leak_that_came_with_the_base_there_is_nothing_to_remove(busybox_image: str, tag: str, token: str) -> None:
+    base = subprocess.run(
+        ["docker", "buildx", "build", "--quiet", "--tag", tag, "-"],
+        input=f"FROM {busybox_image}\nRUN echo {token} > /old\n".encode(), capture_output=True, check=True,
+    )  # fmt: skip
+    assert base.stdout
+    with pytest.raises(SecretLeakError) as caught:
+        declare(COPIES.replace("${BASE_IMAGE}", tag), busybox_image, token).build()
+    assert {finding.origin for finding in caught.value.report.findings} == {"base"}
+    assert [item for item in caught.value.report.warnings if item.code == "cache-holds-step"] == []
+    assert "prune" not in str(caught.value)
 
 
 def test_a_leak_in_a_builder_stage_blocks_the_cache_alone(

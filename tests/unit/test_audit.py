@@ -29,8 +29,11 @@ from container_image import (
     Verdict,
     audit,
 )
+from container_image.audit import scan
+from container_image.audit.measure import Run, measure
+from container_image.audit.needles import Needle
 from container_image.formats import FORMATS
-from tests.images import Builder, Layer, digest, legacy_archive
+from tests.images import Builder, Layer, digest, image_of, layer_tar, legacy_archive
 
 TOKEN = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"
 FILLER = random.Random(1).randbytes(40_000)
@@ -66,6 +69,45 @@ def test_a_file_in_a_layer_is_found_with_its_path(tmp_path: Path, compression: s
     assert (finding.surface, finding.layer, finding.path) == ("layer", 1, "etc/app/conf")
     assert (finding.form, finding.match, finding.state, finding.platform) == ("raw", "full", "visible", "linux/amd64")
     assert finding.instruction == "RUN step 1"
+
+
+@pytest.mark.parametrize("letter", ["n", "r", "t"])
+def test_a_value_with_a_backslash_before_a_letter_is_found(tmp_path: Path, letter: str) -> None:
+    value = f"XA&$UQA\\{letter}2v^sbZv#"
+    root = (builder := Builder()).manifest([{"etc/app": f"key='{value}'\n".encode()}])
+    (finding,) = audit(builder.layout(root, tmp_path), {"TOKEN": value}).findings
+    assert (finding.path, finding.form, finding.match) == ("etc/app", "raw", "full")
+
+
+def test_an_error_at_one_place_loses_no_other_and_is_never_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No input is known that fails here, so the failure is made."""
+    fails = 0
+
+    def failing(needle: Needle, buffer: bytes, offset: int) -> Run | None:
+        nonlocal fails
+        if b"broken" in buffer[:offset].rpartition(b"\n")[2] or b"compressed" in buffer:
+            fails += 1
+            raise IndexError("of a value: " + TOKEN)
+        return measure(needle, buffer, offset)
+
+    monkeypatch.setattr(scan, "measure", failing)
+    stray = {"a": b"\nbroken " + TOKEN.encode()}
+    report = search(tmp_path / "1", stray, {"b": b"\nkey=" + TOKEN.encode()})
+    assert fails
+    assert [finding.path for finding in report.findings] == ["b"]
+    assert TOKEN not in report.model_dump_json()
+    report = search(tmp_path / "2", stray)
+    assert report.verdict is Verdict.INCOMPLETE
+    paths = {(item.path, item.reason) for item in report.coverage.unread}
+    assert paths == {("a", "a possible match of TOKEN as raw was not examined: unexpected IndexError")}
+    # So it is outside of layers: in a document, and in the compressed bytes of a blob.
+    report = search(tmp_path / "3", {"a": b""}, config={"config": {"Env": [f"A=compressed {TOKEN}"]}})
+    assert report.verdict is Verdict.INCOMPLETE
+    noted = gzip.compress(b"")[:3] + b"\x10" + gzip.compress(b"")[4:10] + b"compressed " + TOKEN.encode() + b"\0"
+    builder, root = image_of(noted + gzip.compress(layer_tar({"a": b""}))[10:])
+    assert audit(builder.layout(root, tmp_path / "4"), {"TOKEN": TOKEN}).verdict is Verdict.INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -315,6 +357,14 @@ def test_a_token_is_found_without_the_file_that_holds_it(tmp_path: Path) -> None
     builder = Builder()
     other = builder.layout(builder.manifest([{".npmrc": npmrc.replace(TOKEN, "x" * 31).encode()}]), tmp_path / "b")
     assert audit(other, {"npmrc": npmrc}).verdict is Verdict.CLEAN
+
+
+def test_what_is_hunted_in_part_is_not_listed_as_public(tmp_path: Path) -> None:
+    root = (builder := Builder()).manifest([{"opt/a": TOKEN.encode()}])
+    settings = f"DEBUG=1\nBROKER_URL=amqp://ci:{TOKEN}@mq.example.com/\nAPI=https://api.example.com\n"
+    report = audit(builder.layout(root, tmp_path), {"env": settings})
+    assert {finding.secret for finding in report.findings} == {"env:BROKER_URL.userinfo"}
+    assert "not searched for, as public: env:API, env:DEBUG\n" in FORMATS["text"](report)
 
 
 def test_an_earlier_value_is_searched_for_too(tmp_path: Path) -> None:

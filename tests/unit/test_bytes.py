@@ -158,5 +158,5 @@ def test_escapes_are_undone_as_a_reader_of_json_does(text: str, plain: bool, cut
     stream = Unescaping(Budget(MATCHER, AuditPolicy()))
     for at in range(0, len(hidden), cuts):
         stream.feed(hidden[at : at + cuts])
-    assert stream.finish()
-    assert [pointer for pointer, _ in search_strings(hidden, Budget(MATCHER, AuditPolicy()))] == ["/a/1"]
+    assert stream.finish()[0]
+    assert [pointer for pointer, _ in search_strings(hidden, Budget(MATCHER, AuditPolicy()), [])] == ["/a/1"]

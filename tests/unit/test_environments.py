@@ -175,6 +175,13 @@ def test_plain_settings_of_an_environment_are_no_secrets(layout: Callable[[str],
     assert audit(layout(""), {}, environments=["staging"]).verdict is Verdict.INCOMPLETE
 
 
+def test_a_url_with_a_password_in_it_is_no_setting(layout: Callable[[str], str], store: SecretStore) -> None:
+    store.secrets.set("BROKER_URL", "amqp://ci:p4ssw0rd-of-9f8e7d@mq.example.com/", "staging")
+    report = audit(layout("p4ssw0rd-of-9f8e7d"), {}, environments=["staging"])
+    assert {finding.secret for finding in report.findings} == {"BROKER_URL:userinfo"}
+    assert all(row.reason is None for row in report.secrets if row.name.startswith("BROKER_URL"))
+
+
 def test_a_pipe_is_read_once_for_all_environments(
     layout: Callable[[str], str], store: SecretStore, tmp_path: Path
 ) -> None:

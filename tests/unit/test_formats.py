@@ -176,7 +176,19 @@ def test_any_name_is_shown_and_no_name_is_obeyed(secret: str, path: str, step: s
             "secrets": (SearchedSecret(name=secret, searched=True), SearchedSecret(name="OTHER", searched=True)),
             "findings": (finding, finding.model_copy(update={"accepted": True, "line": None})),
             "coverage": EMPTY.coverage.model_copy(update={"unread": (Unread(path=path, reason=reason),)}),
-            "warnings": (AuditWarning(code="x", message=reason, step=step),),
+            "warnings": (
+                AuditWarning(code="x", message=reason, step=step),
+                AuditWarning(
+                    code="y",
+                    message=reason,
+                    path=path,
+                    instruction=step,
+                    file=path,
+                    line=3,
+                    platform=reason,
+                    advice=step,
+                ),
+            ),
         }
     )
     check(report)
@@ -186,7 +198,8 @@ def check(report: AuditReport) -> None:
     """Every format is well-formed and holds all of the report."""
     assert len(sarif(report)["results"]) == 2
     suite = ElementTree.fromstring(FORMATS["junit"](report))
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "1")
+    tests = 2 + len({warning.code for warning in report.warnings})
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == (str(tests), "1", "1")
     page = Page(FORMATS["html"](report))
     assert page.tags <= ELEMENTS
     assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class"}

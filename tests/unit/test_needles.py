@@ -7,7 +7,7 @@ import random
 import string
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from container_image.audit.hits import Hit, distinct
@@ -15,6 +15,7 @@ from container_image.audit.matcher import Matcher
 from container_image.audit.needles import targets
 from container_image.audit.policy import AuditPolicy
 from container_image.audit.scan import Budget, StreamScanner
+from container_image.forms import forms, searchable
 
 ALPHABET = string.ascii_letters + string.digits + "/+_-"
 
@@ -25,11 +26,18 @@ def token(seed: int, length: int) -> bytes:
 
 
 def search(value: bytes, stream: bytes, step: int = 1 << 20) -> list[Hit]:
-    budget = Budget(Matcher(targets("TOKEN", 1, value), ()), AuditPolicy())
+    return hits_of(Matcher(targets("TOKEN", 1, value), ()), *pieces_of(stream, step))
+
+
+def pieces_of(stream: bytes, step: int) -> list[bytes]:
+    return [stream[start : start + step] for start in range(0, len(stream), step)]
+
+
+def hits_of(matcher: Matcher, *pieces: bytes) -> list[Hit]:
     hits: list[Hit] = []
-    scanner = StreamScanner(budget, hits, [])
-    for start in range(0, len(stream), step):
-        scanner.feed(stream[start : start + step])
+    scanner = StreamScanner(Budget(matcher, AuditPolicy()), hits, [])
+    for piece in pieces:
+        scanner.feed(piece)
     scanner.finish()
     return distinct(hits, lambda target: target.secret)
 
@@ -96,6 +104,36 @@ def test_a_value_split_over_quoted_or_continued_lines_is_found_whole(
     data = ENCODINGS[encoding](value)
     stream = b'key = "' + split.join(data[at : at + width] for at in range(0, len(data), width)) + b'"\n\0'
     assert [hit.run.fraction for hit in search(value, stream)] == [1.0]
+
+
+SEPARATORS = "\\nrt\t\n\r \"'+=\0"
+"""Every character of what may stand between two pieces of a value (`audit/noise.py`)."""
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    value=st.text(st.sampled_from(SEPARATORS + "abXY019$&^#"), min_size=8, max_size=40).map(str.encode),
+    before=st.text(st.sampled_from(SEPARATORS + "a"), max_size=8).map(str.encode),
+    after=st.text(st.sampled_from(SEPARATORS + "a"), max_size=8).map(str.encode),
+    cuts=st.lists(st.integers(1, 100), min_size=1, max_size=4),
+)
+@example(value=rb"XA&$UQA\r2v^sbZv#", before=b"", after=b"", cuts=[])
+@example(value=rb"XA&$UQA\r2v^sbZv#", before=b"\\", after=b"n", cuts=[])
+@example(value=rb"r2v^sbZv#XA&$UQA", before=b"\\", after=b"", cuts=[])
+@example(value=rb"n\n\r\t2v^s\n", before=b"\\", after=b"\\n", cuts=[])
+def test_a_value_of_separators_is_found_whole_in_every_form_at_every_split(
+    value: bytes, before: bytes, after: bytes, cuts: list[int]
+) -> None:
+    assume(searchable(value) is None)
+    matcher = Matcher(targets("TOKEN", 1, value), ())
+    for form in forms(value):
+        if form.spelled:
+            continue
+        codec = form.name if form.name.startswith("utf-") else "ascii"
+        stream = before.decode().encode(codec) + form.data + after.decode().encode(codec)
+        for split in {0, *cuts} if cuts else range(len(stream)):
+            hits = hits_of(matcher, stream[:split], stream[split:])
+            assert any(hit.run.fraction == 1.0 for hit in hits), (form.name, form.data, stream, split)
 
 
 @settings(max_examples=25, deadline=None)

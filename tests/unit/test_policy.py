@@ -69,6 +69,7 @@ def test_an_option_goes_before_the_file(project: Path) -> None:
         "accept_unread": [{"reason": "encrypted zip member", "path": "opt/*"}],
         "accept_unsearchable": [],
         "accept_base": False,
+        "fail_on_warning": [],
         "platforms": ["linux/amd64", "linux/arm64"],
         "max_depth": 7,
         "max_bytes": 1000000,
