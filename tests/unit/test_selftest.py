@@ -95,7 +95,8 @@ def test_the_command_says_how_many_of_which_are_found(tmp_path: Path) -> None:
     [
         (["--secret", "id=TOKEN"], "--self-test plants secrets of its own"),
         (["--format", "sarif"], "--format is one of text, json"),
-        (["--report", "json=x.json"], "leave out --secret, --env, --earlier and --report"),
+        (["--report", "json=x.json"], "leave out --secret, --env, --earlier, --report and --quiet"),
+        (["--quiet"], "leave out --secret, --env, --earlier, --report and --quiet"),
         ([], "the image has no layer"),
     ],
 )
