@@ -22,6 +22,7 @@ from container_image.audit import (
 )
 from container_image.build import BuildEvent, BuildRequest, Run, former, open_run, removal, run_build, with_former
 from container_image.errors import AuditIncompleteError, SecretLeakError
+from container_image.events import receiving
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
@@ -63,7 +64,7 @@ def build_through(
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
-    with open_run(request) as run:
+    with receiving(on_event), open_run(request) as run:
         note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
         result = run_build(run, on_event=on_event)
         warnings = tuple(
@@ -93,6 +94,8 @@ def build_through(
             for item in reports:
                 remember("build", item.image.digest, report.verdict.value, request.held, former=used, unknown=unknown)
             _require_clean(report)
+        if on_event is not None:
+            on_event(BuildEvent("release", ", ".join(request.tags)))
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
 

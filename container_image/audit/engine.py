@@ -19,6 +19,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
 from container_image.errors import ImageReadError, InvalidInputError
+from container_image.events import receiving
 from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue
@@ -67,7 +68,7 @@ def audit(
     values = in_environments(secrets, environments)
     _require_one(values)
     note_use("audit", reference, values)
-    with open_image(reference) as opened:
+    with receiving(on_event), open_image(reference) as opened:
         report = audit_source(
             opened,
             values,

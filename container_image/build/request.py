@@ -119,9 +119,13 @@ class BuildWarning:
 
 @dataclass(frozen=True, slots=True)
 class BuildEvent:
-    """Progress. `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took."""
+    """Progress of a build.
 
-    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message"]
+    `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took. `release` comes once,
+    when the audit is over: the image is about to get the names in `step`, and to be written and pushed if asked for.
+    """
+
+    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message", "release"]
     step: str
     text: str = ""
     seconds: float | None = None

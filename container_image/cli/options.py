@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from container_image.audit import AuditPolicy, AuditReport
+from container_image.cli import color
 from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS
 from container_image.secrets import Secret
@@ -27,18 +29,18 @@ def secret_option(function: Command) -> Command:
         "secrets",
         multiple=True,
         metavar="id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]",
-        help="A secret, in Docker's syntax. With the id alone: with --env, the store's; else the variable, else the file.",
+        help="A secret: its id, and the variable, the file or the store's secret that has its value. With id=NAME alone, the store's secret NAME where --env is given; otherwise the variable NAME, or else the file NAME.",
     )(function)
 
 
 def environment_options(function: Command) -> Command:
     """`--env`, repeatable, and `--all-environments`."""
     function = click.option(
-        "--all-environments", is_flag=True, help="Search for the secrets of every environment that has some."
+        "--all-environments", is_flag=True, help="Search for the secrets of every environment of the store too."
     )(function)
     return click.option(
         "--env", "environments", multiple=True, metavar="NAME", callback=_names,
-        help="An environment of the store. A build takes its secrets from the first, and searches for those of all.",
+        help="An environment of the store. A build takes its secrets from the first one that is given; the image is searched for the secrets of each.",
     )(function)  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def earlier_option(function: Command) -> Command:
         "--earlier",
         multiple=True,
         metavar="id=NAME,env=VARIABLE|src=FILE",
-        help="A former value of the secret NAME, which must not be in the image either.",
+        help="Search for a former value of the secret NAME too.",
     )(function)
 
 
@@ -65,18 +67,18 @@ def policy_options(function: Command) -> Command:
     options = [
         click.option(
             "--accept-unread", multiple=True, metavar="REASON[:PATH]",
-            help="Accept what could not be read for this reason, at this path; both may be globs.",
+            help="Accept that something could not be read, for this reason, at this path. Both may be globs.",
         ),
         click.option(
             "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
         ),
         click.option(
-            "--accept-base/--no-accept-base", default=None, help="Accept what the base image brought along."
+            "--accept-base/--no-accept-base", default=None, help="Accept secrets that are in the base image."
         ),
-        click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look for streams in streams."),
-        click.option("--max-bytes", type=int, metavar="NUMBER", help="How many decompressed bytes to read."),
-        click.option("--max-ratio", type=int, metavar="NUMBER", help="Bytes out of one stream for each byte of it."),
-        click.option("--max-seconds", type=float, metavar="SECONDS", help="How long to read."),
+        click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look into archives inside archives."),
+        click.option("--max-bytes", type=int, metavar="NUMBER", help="Read so many decompressed bytes at most."),
+        click.option("--max-ratio", type=int, metavar="NUMBER", help="Read so many bytes out of one compressed byte at most."),
+        click.option("--max-seconds", type=float, metavar="SECONDS", help="Read for so long at most."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -103,9 +105,13 @@ def policy_of(options: dict[str, Any], *, platforms: Sequence[str] | None) -> Au
 
 def report_options(function: Command) -> Command:
     """`--format`, `--report` and `--debug`."""
-    function = click.option("--debug", is_flag=True, help="Show where an error came from.")(function)
+    function = click.option("-D", "--debug", is_flag=True, help="Show where an error came from.")(function)
     function = click.option(
-        "--report", "reports", multiple=True, metavar="FORMAT=PATH", help=f"Also write a report: {', '.join(FORMATS)}."
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FORMAT=PATH",
+        help=f"Write a report to a file too: {', '.join(FORMATS)}.",
     )(function)
     return click.option(
         "--format",
@@ -113,7 +119,7 @@ def report_options(function: Command) -> Command:
         type=click.Choice(list(FORMATS)),
         default="text",
         show_default=True,
-        help="The format on stdout.",
+        help="The format of the report on stdout.",
     )(function)
 
 
@@ -228,7 +234,8 @@ def write_reports(report: AuditReport, form: str | None, reports: Sequence[tuple
         OutputError: files that can't be written after all; whatever can be written is.
     """
     if form is not None:
-        click.echo(FORMATS[form](report), nl=False)
+        text = FORMATS[form](report)
+        click.echo(color.report(text, sys.stdout) if form == "text" else text, nl=False)
     problems = []
     for name, path in reports:
         try:
