@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import LiteralString, Self
+from typing_extensions import LiteralString, Self, Unpack
 
 from container_image.audit import AuditEvent, AuditPolicy
 from container_image.build import BuildEvent, BuildRequest, check_build, parse_caches, parse_outputs
+from container_image.build_options import BuildOptions, refuse_unknown
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
@@ -312,11 +313,16 @@ class ContainerImage(BaseModel):
         policy: AuditPolicy | None = None,
         no_audit: bool = False,
         on_event: Callable[[BuildEvent | AuditEvent], None] | None = None,
-        **options: Any,
+        **options: Unpack[BuildOptions],
     ) -> BuiltImage:
         """Builds the image, audits it, and gives it its tags if no secret stayed in it.
 
-        `options` are those of `request`. Progress goes to `on_event`; nothing is printed.
+        `options` are those of `request`. Nothing is printed: progress goes to `on_event`, and
+        `container_image.progress.console()` is a receiver that shows it.
+
+        >>> from container_image import ContainerImage, progress
+        >>> image = ContainerImage("FROM scratch")
+        >>> built = image.build(tags=["app:dev"], on_event=progress.console())  # doctest: +SKIP
 
         Raises:
             SecretLeakError: a secret is in the image; carries the report. Nothing is tagged.
@@ -324,7 +330,9 @@ class ContainerImage(BaseModel):
             PreflightError, SecretSourceError, DockerfileError: the build must not start; no step ran.
             BuildError: a step failed.
             EngineError: no engine answers, or it is too old.
+            TypeError: an option that there is not.
         """
+        self._refuse_unknown("build", options, ("policy", "no_audit", "on_event"))
         return build_through(
             self.request(**options),
             policy=AuditPolicy() if policy is None else policy,
@@ -332,13 +340,20 @@ class ContainerImage(BaseModel):
             on_event=on_event,
         )
 
-    def check(self, **options: Any) -> list[str]:
-        """What can be said before building: BuildKit's own checks, one message each.
+    def check(self, **options: Unpack[BuildOptions]) -> list[str]:
+        """BuildKit's own checks of the Dockerfile, one message each, after the preflight of a build.
+
+        `options` are those of `request`.
 
         Raises:
             PreflightError: the build would fail, or a value would ship as written.
+            TypeError: an option that there is not.
         """
+        self._refuse_unknown("check", options)
         return check_build(self.request(**options))
+
+    def _refuse_unknown(self, method: str, options: Iterable[str], own: Collection[str] = ()) -> None:
+        refuse_unknown(method, options, own, self.request, type(self).model_fields)
 
     def request(
         self,

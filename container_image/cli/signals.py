@@ -44,23 +44,35 @@ def undone(outcome: str) -> Iterator[None]:
 def listen() -> None:
     """From now on, the first of the ending signals raises `Interrupted`; later ones don't disturb the clean-up."""
     sys.unraisablehook = _raise_again
+    handler = _Handler()
     for number in ENDING:
         # An ignored signal stays ignored, as `nohup` and background jobs of a shell want it.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, handler)
 
 
 def stop_listening() -> None:
     """From now on, each of the signals that were listened to ends the program at once: there is nothing to clean up."""
+    # Python complains on stderr of a signal that arrives while its handler is being replaced.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for number in ENDING:
-        if signal.getsignal(number) is _interrupt:
+        if isinstance(signal.getsignal(number), _Handler):
             signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    for other in ENDING:
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(number)
+class _Handler:
+    """Raises `Interrupted` for the first signal. It stays in place, and takes the others too.
+
+    (Python complains on stderr of a signal that arrives before SIG_IGN is in the handler's place.)
+    """
+
+    taken = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if not self.taken:
+            self.taken = True
+            raise Interrupted(number)
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
@@ -72,9 +84,10 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     if not isinstance(error, Interrupted):
         sys.__unraisablehook__(unraisable)
         return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise Interrupted(error.number)
-
-    signal.signal(signal.SIGALRM, interrupt)
+    number = error.number
+    signal.signal(signal.SIGALRM, lambda *_: _raise(number))
     signal.setitimer(signal.ITIMER_REAL, _RETRY)
+
+
+def _raise(number: int) -> NoReturn:
+    raise Interrupted(number)
