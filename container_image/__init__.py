@@ -4,7 +4,6 @@ The public names are those of `container_image.api`. It is imported when the fir
 second, and the command line must answer signals before.
 """
 
-import importlib
 import sys
 import types
 
@@ -17,17 +16,22 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> object:
     if name == "progress":
-        return importlib.import_module("container_image.progress")
+        import container_image.progress as module
+
+        return module
     # `__path__` and the like are Python's questions, which must not import everything.
     if name == "__all__" or not name.startswith("__"):
-        api = importlib.import_module("container_image.api")
+        import container_image.api as api
+
         if hasattr(api, name):
             return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *importlib.import_module("container_image.api").__all__, "exec", "progress"})
+    import container_image.api as api
+
+    return sorted({*globals(), *api.__all__, "exec", "progress"})
 
 
 class _Package(types.ModuleType):
@@ -35,7 +39,9 @@ class _Package(types.ModuleType):
 
     @property
     def audit(self) -> object:
-        return importlib.import_module("container_image.api").audit
+        import container_image.api as api
+
+        return api.audit
 
     @audit.setter
     def audit(self, _subpackage: object) -> None:
