@@ -130,9 +130,10 @@ def _run(arguments: list[str], ready: Callable[[], None] = lambda: None) -> int:
 def _show(error: click.ClickException) -> None:
     """An error of click's, with the usage of the command that it is about."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(error.ctx.get_usage(), err=True)
-        click.echo(f"`{error.ctx.command_path} --help` explains it, with examples.\n", err=True)
-    click.echo(f"{styled('Error:', sys.stderr, 'red', bold=True)} {printable(error.format_message())}", err=True)
+        # Help is styled for stdout.
+        print(click.unstyle(error.ctx.get_usage()), file=sys.stderr)
+        print(f"`{error.ctx.command_path} --help` explains it, with examples.\n", file=sys.stderr)
+    print(styled("Error:", sys.stderr, "red", bold=True), printable(error.format_message()), file=sys.stderr)
 
 
 def _say(message: str, status: int) -> int:
