@@ -90,7 +90,7 @@ def _solve(run: Run, prepared: _Prepared, outputs: Sequence[str], on_event: OnEv
             "buildx", "build", "--progress=rawjson", *mounts, *options, *_options(request), *outputs,
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
-        progress = Progress(prepared.redactor, prepared.plain, steps)
+        progress = Progress(prepared.redactor, prepared.plain, steps, with_statuses=request.with_statuses)
         try:
             status = _run(run, arguments, given.descriptors, progress, on_event)
         finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +11,7 @@ from datetime import datetime
 from container_image.build.redact import Redactor
 from container_image.build.request import BuildEvent, BuildWarning
 from container_image.build.scoped import ScopedSteps
+from container_image.build.status import decoded, encoded, status
 
 _TAIL = 40
 _LINE = re.compile(r"^\S+:(\d+)$")
@@ -21,7 +20,7 @@ _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTA
 
 @dataclass
 class Progress:
-    """Reads lines of rawjson, and what else buildx writes to stderr.
+    """Reads lines of rawjson, and what else buildx writes to stderr. `with_statuses` adds each record, redacted.
 
     After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a failure, `warnings` of the rest.
     """
@@ -29,6 +28,7 @@ class Progress:
     redactor: Redactor
     plain: Callable[[str], str]
     scoped: ScopedSteps = field(default_factory=ScopedSteps)
+    with_statuses: bool = False
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
@@ -38,6 +38,7 @@ class Progress:
     _states: dict[str, str] = field(default_factory=dict)
     _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
+    _shown: list[dict[str, object]] = field(default_factory=list)
 
     def feed(self, line: bytes) -> Iterator[BuildEvent]:
         """The events of one line."""
@@ -53,10 +54,15 @@ class Progress:
         for log in _objects(record, "logs"):
             yield from self._log(log)
         for warning in _objects(record, "warnings"):
-            text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
+            text = self._clean(decoded(warning.get("short")).decode("utf-8", "replace"))
             step = self._steps.get(str(warning.get("vertex")), "")
             self.warnings.append(BuildWarning("buildkit-check", text, None, step or None))
             yield BuildEvent("warning", step, text)
+        if self.with_statuses:
+            told = status(record, self._shown, self._clean)
+            self._shown.clear()
+            if told:
+                yield BuildEvent("status", "", told)
 
     @property
     def error(self) -> str:
@@ -96,7 +102,8 @@ class Progress:
             yield BuildEvent("started", name)
         if not vertex.get("completed") or state in ("done", "failed"):
             return
-        yield from self._emit(key, name, self.redactor.flush(key))
+        entry = {"vertex": key, "stream": 1, "timestamp": vertex["completed"]}
+        yield from self._emit(key, name, self.redactor.flush(key), entry)
         if error:
             self._states[key] = "failed"
             # A step that was cancelled because another failed is not the one to show.
@@ -117,9 +124,9 @@ class Progress:
         key = str(log.get("vertex"))
         name = self._steps.get(key, "")
         # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
-        yield from self._emit(key, name, self.redactor.feed(key, _decoded(log.get("data"))))
+        yield from self._emit(key, name, self.redactor.feed(key, decoded(log.get("data"))), log)
 
-    def _emit(self, key: str, name: str, data: bytes) -> Iterator[BuildEvent]:
+    def _emit(self, key: str, name: str, data: bytes, entry: Mapping[str, object]) -> Iterator[BuildEvent]:
         for secret in sorted(self.redactor.seen):
             if (secret, key) not in self._printed and f"[{secret}]".encode() in data:
                 self._printed.add((secret, key))
@@ -134,6 +141,8 @@ class Progress:
         if data:
             text = self.plain(data.decode("utf-8", "replace"))
             self._logs[key] = self._logs.get(key, "") + text
+            if self.with_statuses:
+                self._shown.append({**entry, "data": encoded(text)})
             yield BuildEvent("log", name, text)
 
     def _clean(self, text: str) -> str:
@@ -143,13 +152,6 @@ class Progress:
 def _objects(record: Mapping[str, object], key: str) -> list[dict[str, object]]:
     value = record.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _decoded(value: object) -> bytes:
-    try:
-        return base64.b64decode(value) if isinstance(value, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _seconds(vertex: Mapping[str, object]) -> float | None:

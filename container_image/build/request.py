@@ -28,7 +28,7 @@ class BuildRequest:
     `metadata_file` are Docker's. `options` are further ones of `docker buildx build`, passed on as they are.
     `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
     process. `beside` are values that the build is not given and that must not be in the image either: those of other
-    environments.
+    environments. `with_statuses` asks for events with BuildKit's own progress records, redacted.
     """
 
     dockerfile: str
@@ -67,6 +67,7 @@ class BuildRequest:
     allow_unused: bool = False
     secret_tmpdir: Path | None = None
     keep_history: bool = False
+    with_statuses: bool = False
 
     def with_secrets(
         self,
@@ -123,9 +124,10 @@ class BuildEvent:
 
     `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took. `release` comes once,
     when the audit is over: the image is about to get the names in `step`, and to be written and pushed if asked for.
+    `status` has in `text` a record of BuildKit's (SolveStatus in JSON), redacted, if the request asks for them.
     """
 
-    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message", "release"]
+    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message", "release", "status"]
     step: str
     text: str = ""
     seconds: float | None = None

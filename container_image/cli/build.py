@@ -21,11 +21,12 @@ from container_image.cli.options import (
     report_options,
     write_reports,
 )
-from container_image.cli.signals import Interrupted
+from container_image.cli.signals import Interrupted, held
 from container_image.cli.streams import say
 from container_image.cli.target import from_context, is_declaration, load_declaration
 from container_image.errors import AuditFailedError, BuildError, InvalidInputError, PreflightError
-from container_image.gate import build_through
+from container_image.events import receiving
+from container_image.gate import OnEvent, build_through
 from container_image.printable import printable
 from container_image.progress import Display, console
 from container_image.secrets import checked_scope
@@ -61,8 +62,8 @@ _LIVE = {"tty": True, "plain": False}
 @click.option("--no-audit", is_flag=True, help="Don't search the image; tag it as it is.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, and print only the image's digest.")
 @click.option(
-    "--progress", type=click.Choice(["auto", "tty", "plain", "quiet", "none"]), default="auto", show_default=True,
-    help="How progress is shown on stderr. tty: with a line that says what runs; plain: without; quiet and none: not at all.",
+    "--progress", type=click.Choice(["auto", "tty", "plain", "rawjson", "quiet", "none"]), default="auto", show_default=True,
+    help="How progress is shown on stderr. tty: with a line that says what runs; plain: without; rawjson: BuildKit's records as JSON, redacted; quiet and none: not at all.",
 )  # fmt: skip
 @report_options
 def build(
@@ -97,19 +98,19 @@ def build(
     del debug
     paths = parse_reports(reports)
     policy = policy_of(options, platforms=None)
-    request = _with_earlier(_request(target, options), earlier)
+    request = replace(_with_earlier(_request(target, options), earlier), with_statuses=progress == "rawjson")
     to_stdout = any(export.dest == "-" for export in request.exports)
     shown = None if quiet or to_stdout else form
-    watch = _Watch(
-        None if quiet or progress in ("quiet", "none") else console(live=_LIVE.get(progress), color=chosen())
-    )
+    display = None if quiet else _display(progress)
+    watch = _Watch(display)
     try:
-        built = build_through(request, no_audit=no_audit, policy=policy, on_event=watch)
+        with receiving(display):
+            built = build_through(request, no_audit=no_audit, policy=policy, on_event=watch)
     except AuditFailedError as error:
         write_reports(error.report, shown, paths)
         raise
     except BuildError as error:
-        if watch.display is not None:
+        if isinstance(display, Display):
             # The failed step's output was shown when it came.
             error.output = ()
         raise
@@ -167,26 +168,31 @@ def check(target: str, debug: bool, **options: Any) -> int:
     return 0
 
 
+def _display(progress: str) -> OnEvent | None:
+    """The receiver that shows a build's events; None if nothing does."""
+    if progress in ("quiet", "none"):
+        return None
+    return _show_status if progress == "rawjson" else console(live=_LIVE.get(progress), color=chosen())
+
+
+def _show_status(event: BuildEvent | AuditEvent) -> None:
+    if isinstance(event, BuildEvent) and event.kind == "status":
+        click.echo(event.text, err=True)
+
+
 class _Watch:
     """Passes a build's events on to a display, if there is one, and notes how far the build is."""
 
-    def __init__(self, display: Display | None) -> None:
+    def __init__(self, display: OnEvent | None) -> None:
         self.display = display
         self.outcome = "nothing was tagged"
-
-    def __enter__(self) -> None:
-        if self.display is not None:
-            self.display.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self.display is not None:
-            self.display.__exit__(*error)
 
     def __call__(self, event: BuildEvent | AuditEvent) -> None:
         if isinstance(event, BuildEvent) and event.kind == "release":
             self.outcome = "the image had passed, and may be tagged, written or pushed in part"
         if self.display is not None:
-            self.display(event)
+            with held():
+                self.display(event)
 
 
 def _request(target: str, options: dict[str, Any]) -> BuildRequest:

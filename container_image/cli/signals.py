@@ -43,12 +43,27 @@ def undone(outcome: str) -> Iterator[None]:
 
 def listen() -> None:
     """From now on, the first of the ending signals raises `Interrupted`; later ones don't disturb the clean-up."""
+    global _handler
     sys.unraisablehook = _raise_again
-    handler = _Handler()
+    _handler = _Handler()
     for number in ENDING:
         # An ignored signal stays ignored, as `nohup` and background jobs of a shell want it.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, _handler)
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Holds signals back until the context ends: a line that is interrupted while it is written may be written twice."""
+    handler = _handler
+    handler.held = True
+    try:
+        yield
+    finally:
+        handler.held = False
+        if handler.waiting is not None:
+            number, handler.waiting = handler.waiting, None
+            handler.take(number)
 
 
 def stop_listening() -> None:
@@ -68,11 +83,23 @@ class _Handler:
     """
 
     taken = False
+    held = False
+    waiting: int | None = None
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if self.held:
+            self.waiting = self.waiting or number
+        else:
+            self.take(number)
+
+    def take(self, number: int) -> None:
+        """Raises, the first time."""
         if not self.taken:
             self.taken = True
             raise Interrupted(number)
+
+
+_handler = _Handler()
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:

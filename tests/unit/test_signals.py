@@ -82,6 +82,24 @@ def test_a_second_signal_does_not_disturb_the_clean_up() -> None:
     assert (done.stdout, done.stderr) == ("129\n", "")
 
 
+def test_a_signal_waits_for_what_is_being_written() -> None:
+    script = (
+        "import signal\n"
+        "from container_image.cli.signals import Interrupted, held, listen\n"
+        "listen()\n"
+        "try:\n"
+        "    with held():\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        print('written')\n"
+        "    print('not reached')\n"
+        "except Interrupted as error:\n"
+        "    print(error.status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("written\n143\n", "")
+
+
 def interrupted_at(question: str, *arguments: str) -> tuple[int, str]:
     """Runs the program on a terminal, types ^C when it asks; its exit code, and all that was shown."""
     process, terminal = pty.fork()
