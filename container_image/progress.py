@@ -76,6 +76,7 @@ class Display:
             self._live.stop()
             self._live = None
         self._running.clear()
+        self._unfinished.clear()
         self._now = ""
 
     def __call__(self, event: BuildEvent | AuditEvent) -> None:

@@ -90,6 +90,15 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     )
 
 
+@pytest.mark.parametrize("path", [(), ("secrets",), ("environments",)])
+def test_a_group_alone_shows_its_help(path: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    assert _run(list(path)) == 0
+    alone = capfd.readouterr()
+    assert _run([*path, "--help"]) == 0
+    assert alone == capfd.readouterr()
+    assert "..." not in alone.out.partition("Commands:")[2]
+
+
 def test_the_package_is_a_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "container_image", "--version"], capture_output=True, check=True, text=True
@@ -109,6 +118,8 @@ def test_the_package_is_a_program() -> None:
         ("--colour never build .", "No such option: --colour (did you mean --color?)"),
         ("environments lst", "No such command: lst (did you mean list?)"),
         ("secrets imprt .env", "there is no such command (did you mean import?); there are set, import, list, "),
+        ("run --evn staging app", "this command (did you mean --env?); what belongs"),
+        ("run app --memroy 1g", "this command (did you mean --memory?); what belongs"),
         ("exec --evn staging true", "No such option: --evn (did you mean --env?)"),
     ],
 )
@@ -118,7 +129,6 @@ def test_what_is_misspelled_is_told_with_what_is_near(
     assert _run(line.split()) in (2, 125)
     out, err = capfd.readouterr()
     assert (out, message in err) == ("", True), err
-    assert "--help` explains it" in err
 
 
 def test_fals_names_of_groups_and_formats_are_taken(capfd: pytest.CaptureFixture[str]) -> None:
