@@ -35,7 +35,7 @@ class Context(click.Context):
     formatter_class = Formatter
 
     def __init__(self, *args: Any, **settings: Any) -> None:
-        # Only text that is meant for a terminal is given colour, so that nothing is to be stripped.
+        # `styled` decides about colour; click would strip it from what is no terminal, though it was asked for.
         super().__init__(*args, **{"color": True, "max_content_width": 100, **settings})
 
 
@@ -50,7 +50,7 @@ COLOR = click.Option(
 )  # fmt: skip
 
 
-class _Manners(click.Command):
+class _Described(click.Command):
     """What commands and groups have in common.
 
     `examples` is a text of command lines, each below a comment that says what it does.
@@ -84,7 +84,7 @@ class _Manners(click.Command):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}".rstrip() + "\n")
 
 
-class Command(_Manners):
+class Command(_Described):
     """A command. `sections` are the titles of groups of options, each with the names of their parameters.
 
     Options that are in no section come last, as "Options".
@@ -106,7 +106,7 @@ class Command(_Manners):
             formatter.write_dl(list(records.values()))
 
 
-class Group(_Manners, click.Group):
+class Group(_Described, click.Group):
     """A group, whose unknown commands are told with what is near."""
 
     command_class = Command

@@ -32,7 +32,7 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def undone(outcome: str) -> Iterator[None]:
-    """Tells what an interruption leaves undone, where that is certain. The terminal's cursor stands behind a question."""
+    """Adds to an interruption what it leaves undone; for questions, behind which the terminal's cursor stands."""
     try:
         yield
     except Interrupted as error:
