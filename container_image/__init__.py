@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from container_image import progress as progress
     from container_image.api import *  # noqa: F403
     from container_image.api import exec as exec  # noqa: A004
+else:
+    # Checkers would take it for a promise of every name.
+    def __getattr__(name: str) -> object:
+        if name == "progress":
+            import container_image.progress as module
 
+            return module
+        # `__path__` and the like are Python's questions, which must not import everything; for `api`, it looks here first.
+        if name == "__all__" or (not name.startswith("__") and name != "api"):
+            import container_image.api as api
 
-def __getattr__(name: str) -> object:
-    if name == "progress":
-        import container_image.progress as module
-
-        return module
-    # `__path__` and the like are Python's questions, which must not import everything.
-    if name == "__all__" or not name.startswith("__"):
-        import container_image.api as api
-
-        if hasattr(api, name):
-            return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            if hasattr(api, name):
+                return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
