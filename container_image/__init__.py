@@ -1,110 +1,51 @@
-"""Declare a custom container image and its build secrets, build it, and get evidence that no secret stayed in it."""
+"""Declare a custom container image and its build secrets, build it, and get evidence that no secret stayed in it.
 
-from __future__ import annotations
+The public names are those of `container_image.api`. It is imported when the first of them is used: that takes half a
+second, and the command line must answer signals before.
+"""
 
-from typing import TYPE_CHECKING
+import sys
+import types
 
-from container_image.audit import (
-    AcceptedUnread,
-    AuditEvent,
-    AuditPolicy,
-    AuditReport,
-    AuditWarning,
-    Finding,
-    SourceMap,
-    Verdict,
-    audit,
-)
-from container_image.build import BuildEvent
-from container_image.dockerfile import DockerfileParser
-from container_image.dockerignore import DEFAULT_DOCKERIGNORE_PATTERNS
-from container_image.errors import (
-    AuditFailedError,
-    AuditIncompleteError,
-    AuditWarnedError,
-    BuildError,
-    ContainerImageError,
-    DigestMismatchError,
-    DockerfileError,
-    DockerfileNotFoundError,
-    EngineError,
-    ImageNotFoundError,
-    ImageReadError,
-    InvalidInputError,
-    NotStartedError,
-    OutputError,
-    PreflightError,
-    SecretLeakError,
-    SecretSourceError,
-    StoreError,
-    StoreKeyError,
-    StoreTamperedError,
-    UnknownEnvironmentError,
-    UnknownReferenceError,
-    UnknownSecretError,
-)
-from container_image.image import BuiltImage, ContainerImage
-from container_image.secrets import Secret, SecretValue
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from container_image.runtime import exec as exec  # noqa: A004
-    from container_image.runtime import run
-    from container_image.store import SecretStore
+    from container_image import progress as progress
+    from container_image.api import *  # noqa: F403
+    from container_image.api import exec as exec  # noqa: A004
+else:
+    # Checkers would take it for a promise of every name.
+    def __getattr__(name: str) -> object:
+        if name == "progress":
+            import container_image.progress as module
 
-# `exec` is left out: an import of * would put it in the place of Python's own.
-__all__ = [
-    "DEFAULT_DOCKERIGNORE_PATTERNS",
-    "AcceptedUnread",
-    "AuditEvent",
-    "AuditFailedError",
-    "AuditIncompleteError",
-    "AuditPolicy",
-    "AuditReport",
-    "AuditWarnedError",
-    "AuditWarning",
-    "BuildError",
-    "BuildEvent",
-    "BuiltImage",
-    "ContainerImage",
-    "ContainerImageError",
-    "DigestMismatchError",
-    "DockerfileError",
-    "DockerfileNotFoundError",
-    "DockerfileParser",
-    "EngineError",
-    "Finding",
-    "ImageNotFoundError",
-    "ImageReadError",
-    "InvalidInputError",
-    "NotStartedError",
-    "OutputError",
-    "PreflightError",
-    "Secret",
-    "SecretLeakError",
-    "SecretSourceError",
-    "SecretStore",
-    "SecretValue",
-    "SourceMap",
-    "StoreError",
-    "StoreKeyError",
-    "StoreTamperedError",
-    "UnknownEnvironmentError",
-    "UnknownReferenceError",
-    "UnknownSecretError",
-    "Verdict",
-    "audit",
-    "run",
-]
+            return module
+        # `__path__` and the like are Python's questions, which must not import everything; for `api`, it looks here first.
+        if name == "__all__" or (not name.startswith("__") and name != "api"):
+            import container_image.api as api
+
+            if hasattr(api, name):
+                return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> object:
-    """The store brings a database library along, which only those who use it should wait for."""
-    if name == "SecretStore":
-        from container_image.store import SecretStore
+def __dir__() -> list[str]:
+    import container_image.api as api
 
-        return SecretStore
-    if name in ("run", "exec"):
-        from container_image import runtime
+    return sorted({*globals(), *api.__all__, "exec", "progress"})
 
-        return getattr(runtime, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+class _Package(types.ModuleType):
+    """This package, whose attribute `audit` is the function, although it has a subpackage of that name."""
+
+    @property
+    def audit(self) -> object:
+        import container_image.api as api
+
+        return api.audit
+
+    @audit.setter
+    def audit(self, _subpackage: object) -> None:
+        """Importing the subpackage sets this attribute; the function stays."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -36,6 +36,7 @@ from container_image.build import (
     with_former,
 )
 from container_image.errors import AuditIncompleteError, AuditWarnedError, SecretLeakError
+from container_image.events import receiving
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
 from container_image.records import remember
@@ -82,7 +83,7 @@ def build_through(
         AuditIncompleteError: something could not be read or searched for; likewise.
     """
     request = with_former(request, former(request.secrets))
-    with open_run(request, LogSearch) as run:
+    with receiving(on_event), open_run(request, LogSearch) as run:
         # With the text of a Dockerfile that had to be fetched.
         request = run.request
         name = request.tags[0] if request.tags else request.file
@@ -122,6 +123,8 @@ def build_through(
             _require_clean(report)
         else:
             warnings += (_not_audited(declined=no_audit),)
+        if on_event is not None:
+            on_event(BuildEvent("release", ", ".join(request.tags)))
         release(run, digest, kind, result.metadata, on_event=on_event)
         return BuiltImage(digest, request.tags, report, warnings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from typing_extensions import LiteralString, Self
+from typing_extensions import LiteralString, Self, Unpack
 
 from container_image.audit import AuditEvent, AuditPolicy
 from container_image.build import (
@@ -34,6 +34,7 @@ from container_image.build import (
     parse_caches,
     parse_outputs,
 )
+from container_image.build_options import BuildOptions, refuse_unknown
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
@@ -339,11 +340,16 @@ class ContainerImage(BaseModel):
         policy: AuditPolicy | None = None,
         no_audit: bool = False,
         on_event: Callable[[BuildEvent | AuditEvent], None] | None = None,
-        **options: Any,
+        **options: Unpack[BuildOptions],
     ) -> BuiltImage:
         """Builds the image, audits it, and gives it its tags if no secret stayed in it.
 
-        `options` are those of `request`. Progress goes to `on_event`; nothing is printed.
+        `options` are those of `request`. Nothing is printed: progress goes to `on_event`, and
+        `container_image.progress.console()` is a receiver that shows it.
+
+        >>> from container_image import ContainerImage, progress
+        >>> image = ContainerImage("FROM scratch")
+        >>> built = image.build(tags=["app:dev"], on_event=progress.console())  # doctest: +SKIP
 
         Raises:
             SecretLeakError: a secret is in the image; carries the report. Nothing is tagged.
@@ -352,7 +358,9 @@ class ContainerImage(BaseModel):
             PreflightError, SecretSourceError, DockerfileError: the build must not start; no step ran.
             BuildError: a step failed.
             EngineError: no engine answers, or it is too old.
+            TypeError: an option that there is not.
         """
+        self._refuse_unknown("build", options, ("policy", "no_audit", "on_event"))
         return build_through(
             self.request(**options),
             policy=AuditPolicy() if policy is None else policy,
@@ -360,17 +368,24 @@ class ContainerImage(BaseModel):
             on_event=on_event,
         )
 
-    def check(self, **options: Any) -> list[str]:
+    def check(self, **options: Unpack[BuildOptions]) -> list[str]:
         """Gives one message for each thing that can be said before building.
 
         These are secrets that a step mounts and that are not given, build arguments that hold a credential, and BuildKit's
         own checks. Without an engine, the last message says what could not be checked.
 
+        `options` are those of `request`.
+
         Raises:
             PreflightError: the build would fail, or a value would ship as written.
             DockerfileError, BuildError: BuildKit would refuse the build; names the line.
+            TypeError: an option that there is not.
         """
+        self._refuse_unknown("check", options)
         return check_build(self.request(**options))
+
+    def _refuse_unknown(self, method: str, options: Iterable[str], own: Collection[str] = ()) -> None:
+        refuse_unknown(method, options, own, self.request, type(self).model_fields)
 
     def request(
         self,

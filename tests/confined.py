@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import container_image.cli.audit  # noqa: F401
 from container_image.cli import main
 
 TOKEN = "tok9aZ8bY7cX6dW5eV4fU3gT2hS1iR0"

@@ -19,6 +19,7 @@ from container_image.audit.policy import AuditPolicy
 from container_image.audit.report import AuditReport, AuditWarning
 from container_image.audit.scan import Budget
 from container_image.errors import ImageReadError, InvalidInputError
+from container_image.events import receiving
 from container_image.oci import Source, again, limit, open_image
 from container_image.records import Record, recall, remember
 from container_image.secrets import Secret, SecretValue
@@ -100,7 +101,7 @@ def audit_reference(
         StoreError: the use of the store's secrets can't be logged.
     """
     note_use("audit", reference, values)
-    with opener(reference) as opened:
+    with receiving(on_event), opener(reference) as opened:
         report = audit_source(
             opened,
             values,

@@ -77,7 +77,7 @@ def _solve(run: Run, prepared: Prepared, outputs: Sequence[str], on_event: OnEve
             f"--file={run.dockerfile}", str(request.context),
         ]  # fmt: skip
         searched = log_search(run, arguments)
-        progress = Progress(prepared.redactor, prepared.plain, steps, searched)
+        progress = Progress(prepared.redactor, prepared.plain, steps, searched, with_statuses=request.with_statuses)
         with recorded(run, progress) as record:
             status = _run(run, arguments, given.descriptors, progress, on_event)
             # Where no step failed, the connection may have, with the end of the log.

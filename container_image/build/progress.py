@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import json
 import re
@@ -15,6 +13,7 @@ from container_image.build.history import LogSearch
 from container_image.build.redact import Redactor
 from container_image.build.request import BUILDKIT_CHECK, BuildEvent, BuildWarning
 from container_image.build.scoped import ScopedSteps
+from container_image.build.status import decoded, encoded, status
 
 _TAIL = 40
 _LINE = re.compile(r"^\S+:(\d+)$")
@@ -25,7 +24,7 @@ _PARSE_ERROR = re.compile(r"dockerfile parse error on line (\d+): (.*)", re.DOTA
 
 @dataclass
 class Progress:
-    """Reads lines of rawjson, and what else buildx writes to stderr.
+    """Reads lines of rawjson, and what else buildx writes to stderr. `with_statuses` adds each record, redacted.
 
     `searched` takes everything that the builder's record would replay, the output of each step under its digest; `steps`
     are the steps' names by their digests. After the last line, `failed_step`, `tail`, `error` and `error_line` tell of a
@@ -36,6 +35,7 @@ class Progress:
     plain: Callable[[str], str]
     scoped: ScopedSteps = field(default_factory=ScopedSteps)
     searched: LogSearch | None = None
+    with_statuses: bool = False
     warnings: list[BuildWarning] = field(default_factory=list)
     failed_step: str | None = None
     tail: list[str] = field(default_factory=list)
@@ -46,6 +46,7 @@ class Progress:
     _logs: dict[str, str] = field(default_factory=dict)
     _printed: set[tuple[str, str]] = field(default_factory=set)
     _decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
+    _shown: list[dict[str, object]] = field(default_factory=list)
 
     def feed(self, line: bytes) -> Iterator[BuildEvent]:
         """The events of one line."""
@@ -65,10 +66,15 @@ class Progress:
         for log in _objects(record, "logs"):
             yield from self._log(log)
         for warning in _objects(record, "warnings"):
-            text = self._clean(_decoded(warning.get("short")).decode("utf-8", "replace"))
+            text = self._clean(decoded(warning.get("short")).decode("utf-8", "replace"))
             step = self.steps.get(str(warning.get("vertex")), "")
             self.warnings.append(BuildWarning(BUILDKIT_CHECK, text, None, step or None))
             yield BuildEvent("warning", step, text)
+        if self.with_statuses:
+            shown = status(record, self._shown, self._clean)
+            self._shown.clear()
+            if shown:
+                yield BuildEvent("status", "", shown)
 
     @property
     def error(self) -> str:
@@ -108,7 +114,8 @@ class Progress:
             yield BuildEvent("started", name)
         if not vertex.get("completed") or state in ("done", "failed"):
             return
-        yield from self._emit(key, name, self.redactor.flush(key), final=True)
+        entry = {"vertex": key, "stream": 1, "timestamp": vertex["completed"]}
+        yield from self._emit(key, name, self.redactor.flush(key), entry, final=True)
         if error:
             self._states[key] = "failed"
             # A step that was cancelled because another failed is not the one to show.
@@ -128,16 +135,18 @@ class Progress:
     def _log(self, log: Mapping[str, object]) -> Iterator[BuildEvent]:
         key = str(log.get("vertex"))
         name = self.steps.get(key, "")
-        data = _decoded(log.get("data"))
+        data = decoded(log.get("data"))
         self._search(key, data)
         # Both streams of a step are redacted as one: a terminal, and the record, show them as one.
-        yield from self._emit(key, name, self.redactor.feed(key, data))
+        yield from self._emit(key, name, self.redactor.feed(key, data), log)
 
     def _search(self, stream: str, data: bytes) -> None:
         if self.searched is not None:
             self.searched.feed(stream, data)
 
-    def _emit(self, key: str, name: str, data: bytes, *, final: bool = False) -> Iterator[BuildEvent]:
+    def _emit(
+        self, key: str, name: str, data: bytes, entry: Mapping[str, object], *, final: bool = False
+    ) -> Iterator[BuildEvent]:
         for secret in sorted(self.redactor.seen):
             if (secret, key) not in self._printed and f"[{secret}]".encode() in data:
                 self._printed.add((secret, key))
@@ -153,6 +162,8 @@ class Progress:
         decoder = self._decoders.setdefault(key, codecs.getincrementaldecoder("utf-8")("replace"))
         if text := self.plain(decoder.decode(data, final)):
             self._logs[key] = self._logs.get(key, "") + text
+            if self.with_statuses:
+                self._shown.append({**entry, "data": encoded(text)})
             yield BuildEvent("log", name, text)
 
     def _clean(self, text: str) -> str:
@@ -162,13 +173,6 @@ class Progress:
 def _objects(record: Mapping[str, object], key: str) -> list[dict[str, object]]:
     value = record.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _decoded(value: object) -> bytes:
-    try:
-        return base64.b64decode(value) if isinstance(value, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
 
 
 def _seconds(vertex: Mapping[str, object]) -> float | None:

@@ -39,6 +39,7 @@ class BuildRequest:
     `sources` are where secrets come from, as far as that is known: the variables among them are inherited by no child
     process. `beside` are values of environments that the build is not given, and that must not be in the image either.
     The representation of a request names its Dockerfile alone: arguments, URLs and the Dockerfile may hold credentials.
+    `with_statuses` asks for events with BuildKit's own progress records, redacted.
     """
 
     dockerfile: str
@@ -79,6 +80,7 @@ class BuildRequest:
     secret_tmpdir: Path | None = None
     keep_history: bool = False
     forget_history: bool = False
+    with_statuses: bool = False
 
     def with_secrets(
         self,
@@ -168,9 +170,14 @@ class BuildWarning:
 
 @dataclass(frozen=True, slots=True)
 class BuildEvent:
-    """Progress. `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took."""
+    """Progress of a build.
 
-    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message"]
+    `text` is a log's text, redacted, or a warning's; `seconds` is how long a finished step took. `release` comes once,
+    when the audit is over: the image is about to get the names in `step`, and to be written and pushed if asked for.
+    `status` has in `text` a record of BuildKit's (SolveStatus in JSON), redacted, if the request asks for them.
+    """
+
+    kind: Literal["started", "log", "done", "cached", "failed", "warning", "message", "release", "status"]
     step: str
     text: str = ""
     seconds: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from container_image.audit import (
     self_test,
     warned_about,
 )
+from container_image.cli import color
+from container_image.cli.command import Command
 from container_image.cli.options import (
     earlier_option,
     environment_options,
@@ -33,6 +36,7 @@ from container_image.cli.options import (
     write_reports,
 )
 from container_image.cli.recall import RECALL_FORMATS
+from container_image.cli.signals import Interrupted
 from container_image.cli.stdin import keep_stdin
 from container_image.cli.streams import say
 from container_image.errors import ContainerImageError, InvalidInputError, OutputError
@@ -42,18 +46,37 @@ from container_image.printable import printable
 from container_image.secrets import SecretValue
 from container_image.stored import Environments
 
-_EXAMPLES = """\b
-Examples:
-  container-image audit app:dev --secret id=TOKEN,env=TOKEN
-  container-image audit app:dev worker:dev --secret id=npmrc,src=$HOME/.npmrc
-  container-image audit docker://ghcr.io/acme/app:1.2 --env production
-  docker save app:dev | container-image audit - --secret id=TOKEN
-  docker export web | container-image audit - --secret id=TOKEN
-  container-image audit app:dev --secret id=TOKEN --report sarif=audit.sarif
-"""
+AUDIT_SECTIONS = {
+    "Secrets": ("secrets", "environments", "all_environments", "earlier"),
+    "Audit": (
+        "platforms", "accept_unread", "accept_unsearchable", "accept_base", "fail_on_warning", "max_depth", "max_bytes",
+        "max_ratio", "max_seconds", "fail_on", "testing",
+    ),
+    "Output": ("form", "reports", "quiet", "schema"),
+}  # fmt: skip
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    cls=Command,
+    sections=AUDIT_SECTIONS,
+    examples="""
+    # Search an image in the engine for the value of the variable TOKEN
+    container-image audit app:dev --secret id=TOKEN
+
+    # Two images, for the secrets in a file
+    container-image audit app:dev worker:dev --secret id=npmrc,src=$HOME/.npmrc
+
+    # An image in a registry, for everything that the store's environment production holds
+    container-image audit docker://registry.example.com/app:1.2 --env production
+
+    # What docker writes, on stdin
+    docker save app:dev | container-image audit - --secret id=TOKEN
+    docker export web | container-image audit - --secret id=TOKEN
+
+    # How many planted values the search finds in this image
+    container-image audit --self-test app:dev
+    """,
+)
 @click.argument("references", nargs=-1, metavar="IMAGE...")
 @secret_option
 @environment_options
@@ -63,21 +86,21 @@ Examples:
     "platforms",
     multiple=True,
     metavar="OS/ARCH",
-    help="Search this platform only, and require it; `all` requires every one that the image names.",
+    help="Search only this platform, which must be there. `all`: every platform that the image names must be there.",
 )
 @policy_options
 @click.option(
     "--fail-on", type=click.Choice(["leaked", "incomplete"]), default="incomplete", show_default=True,
-    help="With `leaked`, an incomplete audit exits 0.",
+    help="What fails the command. With `leaked`, an incomplete audit exits 0.",
 )  # fmt: skip
 @click.option(
     "--self-test", "testing", is_flag=True,
-    help="Search a copy of IMAGE for random canaries planted in it. Exit code 1: some were not found.",
+    help="Plant random values in a copy of the image, in memory, and say how many of them are found. Exits 1 unless all are.",
 )  # fmt: skip
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of the JSON report, and exit.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the JSON report.")
 @click.option(
     "-q", "--quiet", is_flag=True,
-    help="On stdout, a line `VERDICT IMAGE` for each image that is not clean, and nothing else.",
+    help="Print a line `VERDICT IMAGE` for each image that is not clean, and nothing else.",
 )  # fmt: skip
 @report_options
 def audit(
@@ -96,10 +119,10 @@ def audit(
     debug: bool,
     **options: Any,
 ) -> int:
-    """Search every byte of each IMAGE for secrets, in every form they realistically take.
+    """Search every byte of each IMAGE for secrets, in plain and encoded, compressed and deleted files too.
 
     \b
-    IMAGE is
+    IMAGE is one of:
       app:dev, docker-daemon:app:dev     an image of the Docker Engine
       docker://HOST/NAME:TAG             an image in a registry
       docker-archive:FILE[:TAG]          what `docker save` writes, compressed or not
@@ -110,15 +133,21 @@ def audit(
       ./PATH, ../PATH, /PATH, ~/PATH     any of these files and directories
       -, rootfs:-, docker-archive:-:TAG  any of these archives, on stdin
 
-    --env searches for all secrets of an environment of the store, with their earlier versions; where --secret names some
-    of the store, for those, as the environment has them.
+    With --env, the search is for all secrets of that environment of the store, with their earlier versions. If --secret
+    names secrets of the store, it is for those alone, with the values that the environment has.
 
-    What a policy accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
-    it.
+    What the search may accept is also read from [tool.container-image] in the nearest pyproject.toml. An option replaces
+    the key of the same name.
 
-    Several images have one exit code, the first of these that any of them has: 1 (a leak), 2 (an error), 3 (incomplete).
-    An error with one image is a message on stderr, and the others are audited all the same. The JSON report of several
-    images is one line for each.
+    \b
+    Exit codes:
+      0  clean
+      1  a secret is in an image, or a report has a warning of --fail-on-warning
+      2  an error
+      3  part of an image could not be searched
+
+    For several images it is the first of 1, 2 and 3 that any of them has. An error with one image is a message on stderr,
+    and the others are audited all the same. The JSON report of several images has one line for each.
     """
     if schema:
         click.echo(json.dumps(AuditReport.model_json_schema(), indent=2))
@@ -161,12 +190,17 @@ def audit(
         else:
             write_joined(outcomes, shown, paths)
 
-    if len(references) == 1:
-        # Its error is the command's.
-        outcomes: list[Outcome] = [audit_reference(references[0], searched, opener=_open, policy=policy)]
-        tell(outcomes)
-    else:
-        outcomes = _audit_all(references, searched, policy, debug=debug, tell=tell)
+    try:
+        if len(references) == 1:
+            # An error with the only image is the command's error.
+            outcomes: list[Outcome] = [audit_reference(references[0], searched, opener=_open, policy=policy)]
+            tell(outcomes)
+        else:
+            outcomes = _audit_all(references, searched, policy, debug=debug, tell=tell)
+    except Interrupted as error:
+        unknown = "the image" if len(references) == 1 else "the images that are not reported"
+        error.outcome = f"the audit is not over, so nothing is known about {unknown}"
+        raise
     return _status(outcomes, incomplete_fails=fail_on == "incomplete")
 
 
@@ -235,5 +269,6 @@ def _status(outcomes: Sequence[Outcome], *, incomplete_fails: bool) -> int:
 def _self_test(reference: str, form: str, policy: AuditPolicy) -> int:
     with _open(reference) as opened:
         recall = self_test(opened, policy=policy)
-    click.echo(RECALL_FORMATS[form](recall), nl=False)
+    text = RECALL_FORMATS[form](recall)
+    click.echo(color.report(text, sys.stdout) if form == "text" else text, nl=False)
     return 0 if recall.found == recall.planted else 1

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from container_image.build import BUILDKIT_CHECK, BuildRequest, check_build
-from container_image.cli.buildx import DockerCommand, apply, buildx_options
-from container_image.cli.display import Display
+from container_image.audit import AuditEvent
+from container_image.build import BUILDKIT_CHECK, BuildEvent, BuildRequest, check_build
+from container_image.cli.buildx import BUILD_SECTIONS, DockerCommand, apply, buildx_options
+from container_image.cli.color import chosen
 from container_image.cli.options import (
     earlier_option,
     parse_earlier,
@@ -20,27 +21,49 @@ from container_image.cli.options import (
     report_options,
     write_reports,
 )
+from container_image.cli.signals import Interrupted, held
 from container_image.cli.streams import say
 from container_image.cli.target import from_context, is_declaration, load_declaration
-from container_image.errors import AuditFailedError, InvalidInputError, PreflightError
-from container_image.gate import NOT_AUDITED, build_through
+from container_image.errors import AuditFailedError, BuildError, InvalidInputError, PreflightError
+from container_image.events import receiving
+from container_image.gate import NOT_AUDITED, OnEvent, build_through
 from container_image.printable import printable
+from container_image.progress import Display, console
 from container_image.secrets import checked_scope
 from container_image.stored import Environments
 
 _LIVE = {"tty": True, "plain": False}
 
 
-@click.command(cls=DockerCommand)
+@click.command(
+    cls=DockerCommand,
+    sections=BUILD_SECTIONS,
+    examples="""
+    # Build the directory with a secret from the variable TOKEN, search the image, tag it if it is clean
+    container-image build . -t app:dev --secret id=TOKEN
+
+    # A secret from a file, and a report for the CI beside the text
+    container-image build . -t app:dev --secret id=npmrc,src=.npmrc --report sarif=leaks.sarif
+
+    # Secrets from the store's environment staging, then push the clean image
+    container-image build . -t registry.example.com/app:1 --env staging --secret id=TOKEN --push
+
+    # An image that is declared in Python
+    container-image build app.py::image -t app:dev
+
+    # A docker line, pasted as it is
+    container-image docker build --platform linux/amd64 -t app:dev --secret id=TOKEN .
+    """,
+)
 @click.argument("target")
 @buildx_options
 @earlier_option
 @policy_options
-@click.option("--no-audit", is_flag=True, help="Tag the image without searching it.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, and the digest alone on stdout.")
+@click.option("--no-audit", is_flag=True, help="Don't search the image; tag it as it is.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, and print only the image's digest.")
 @click.option(
-    "--progress", type=click.Choice(["auto", "tty", "plain", "quiet", "none"]), default="auto", show_default=True,
-    help="How progress is shown on stderr.",
+    "--progress", type=click.Choice(["auto", "tty", "plain", "rawjson", "quiet", "none"]), default="auto", show_default=True,
+    help="How progress is shown on stderr. tty: with a line that says what runs; plain: without; rawjson: BuildKit's records as JSON, redacted; quiet and none: not at all.",
 )  # fmt: skip
 @report_options
 def build(
@@ -54,24 +77,45 @@ def build(
     debug: bool,
     **options: Any,
 ) -> int:
-    """Build TARGET with its secrets, search the image for them, and tag it if none stayed.
+    """Build an image, search it for its secrets, and tag it if it is clean.
 
-    TARGET is a declaration, as path/app.py::Name or pkg.mod:name, or a build context.
+    TARGET is a build context as docker has it (a directory, a URL, or - for stdin), or an image that is declared in
+    Python: path/app.py::NAME or package.module:NAME.
 
-    What the search accepts is also read from [tool.container-image] in the nearest pyproject.toml; an option goes before
-    it.
+    Every byte of the image is searched for the values of the secrets that the build was given. If one is found, the image
+    is neither tagged nor pushed, and the report on stdout says where the value is and how to keep it out.
+
+    What the search may accept is also read from [tool.container-image] in the nearest pyproject.toml. An option replaces
+    the key of the same name.
+
+    \b
+    Exit codes:
+      0  the image is clean, and tagged
+      1  a secret is in the image, which was not tagged
+      2  the build failed, or could not start
+      3  part of the image could not be searched; it was not tagged
     """
     del debug
     paths = parse_reports(reports)
     policy = policy_of(options, platforms=None)
-    request = _with_earlier(_request(target, options), earlier)
+    request = replace(_with_earlier(_request(target, options), earlier), with_statuses=progress == "rawjson")
     to_stdout = any(export.dest == "-" for export in request.exports)
     shown = None if quiet or to_stdout else form
+    display = None if quiet else _display(progress)
+    watch = _Watch(display)
     try:
-        with Display(quiet=quiet or progress in ("quiet", "none"), live=_LIVE.get(progress)) as display:
-            built = build_through(request, no_audit=no_audit, policy=policy, on_event=display.show)
+        with receiving(display):
+            built = build_through(request, no_audit=no_audit, policy=policy, on_event=watch)
     except AuditFailedError as error:
         write_reports(error.report, shown, paths)
+        raise
+    except BuildError as error:
+        if isinstance(display, Display):
+            # The failed step's output was shown when it came.
+            error.output = ()
+        raise
+    except Interrupted as error:
+        error.outcome = watch.outcome
         raise
     if built.report is not None:
         write_reports(built.report, shown, paths)
@@ -89,15 +133,32 @@ def build(
     return 0
 
 
-@click.command(cls=DockerCommand)
+@click.command(
+    cls=DockerCommand,
+    sections=BUILD_SECTIONS,
+    examples="""
+    # Find out what would go wrong in this build
+    container-image check . --secret id=TOKEN
+
+    # The same for an image that is declared in Python, with the secrets of the environment staging
+    container-image check app.py::image --env staging
+    """,
+)
 @click.argument("target")
 @buildx_options
-@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.option("-D", "--debug", is_flag=True, help="Show where an error came from.")
 def check(target: str, debug: bool, **options: Any) -> int:
-    """Say what can be said of TARGET before it is built: secrets that are missing or would ship, BuildKit's checks.
+    """Find out what a build of TARGET would fail on or give away, without building.
 
-    Exit code 1 means that a value would ship as it is written, 2 that the build would not start. Without an engine, the
-    last line says what could not be checked.
+    Looks for secrets that are missing, that no step mounts, or whose value is written where it would ship, and prints
+    BuildKit's own checks of the Dockerfile. It takes the options of `build`, so that a line can be changed from one to
+    the other.
+
+    \b
+    Exit codes:
+      0  the build can start; what is worth a look is on stdout, and what could not be checked without an engine
+      1  a secret's value would be in the image
+      2  the build would not start
     """
     del debug
     try:
@@ -112,6 +173,33 @@ def check(target: str, debug: bool, **options: Any) -> int:
     if not messages:
         click.echo("nothing to report", err=True)
     return 0
+
+
+def _display(progress: str) -> OnEvent | None:
+    """The receiver that shows a build's events; None if nothing does."""
+    if progress in ("quiet", "none"):
+        return None
+    return _show_status if progress == "rawjson" else console(live=_LIVE.get(progress), color=chosen())
+
+
+def _show_status(event: BuildEvent | AuditEvent) -> None:
+    if isinstance(event, BuildEvent) and event.kind == "status":
+        click.echo(event.text, err=True)
+
+
+class _Watch:
+    """Passes a build's events on to a display, if there is one, and notes how far the build is."""
+
+    def __init__(self, display: OnEvent | None) -> None:
+        self.display = display
+        self.outcome = "nothing was tagged"
+
+    def __call__(self, event: BuildEvent | AuditEvent) -> None:
+        if isinstance(event, BuildEvent) and event.kind == "release":
+            self.outcome = "the image had passed, and may be tagged, written or pushed in part"
+        if self.display is not None:
+            with held():
+                self.display(event)
 
 
 def _request(target: str, options: dict[str, Any]) -> BuildRequest:

@@ -1,4 +1,4 @@
-"""What `run` and `exec` have in common: stdout and the exit status are their child's."""
+"""The parts that `run` and `exec` share: their stdout and their exit status are their child's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import click
 
+from container_image.cli import command as base
 from container_image.cli.secrets import Command
 from container_image.cli.streams import say
 
@@ -13,7 +14,7 @@ FAILURE = 125
 """Exit code of what fails before there is a child, a wrong option included, as Docker's."""
 
 
-class ChildCommand(click.Command):
+class ChildCommand(base.Command):
     """A command whose exit code is its child's; `failure` is that of its own errors."""
 
     failure = FAILURE
@@ -22,12 +23,15 @@ class ChildCommand(click.Command):
 def only_option(function: Command) -> Command:
     """`--only`, repeatable."""
     return click.option(
-        "--only", multiple=True, metavar="NAME", help="Only this secret, also one that is not exposed by default."
+        "--only",
+        multiple=True,
+        metavar="NAME",
+        help="Give only this secret, even if it is not exposed by default. Can be repeated.",
     )(function)
 
 
 def say_if_none(environment: str, values: Mapping[str, object]) -> None:
-    """A child without any secret is rarely what was meant."""
+    """Says so where the child gets no secret, which is rarely what was meant."""
     if not values:
         say(
             f"the environment {environment!r} exposes no secret, so none is given; --only NAME gives one that is not exposed"

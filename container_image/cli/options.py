@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,6 +12,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from container_image.audit import AuditPolicy, AuditReport, WarningCode
+from container_image.cli import color
 from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS, JOINED
 from container_image.formats.words import Outcome
@@ -29,18 +31,18 @@ def secret_option(function: Command) -> Command:
         "secrets",
         multiple=True,
         metavar="id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]",
-        help="A secret, in Docker's syntax. With the id alone: with --env, the store's; else the variable, else the file.",
+        help="A secret: its id, and the variable, the file or the store's secret that has its value. With id=NAME alone, the store's secret NAME where --env is given; otherwise the variable NAME, or else the file NAME.",
     )(function)
 
 
 def environment_options(function: Command) -> Command:
     """`--env`, repeatable, and `--all-environments`."""
     function = click.option(
-        "--all-environments", is_flag=True, help="Search for the secrets of every environment that has some."
+        "--all-environments", is_flag=True, help="Search for the secrets of every environment of the store too."
     )(function)
     return click.option(
         "--env", "environments", multiple=True, metavar="NAME", callback=_names,
-        help="An environment of the store. A build takes its secrets from the first, and searches for those of all.",
+        help="An environment of the store. A build takes its secrets from the first one that is given; the image is searched for the secrets of each.",
     )(function)  # fmt: skip
 
 
@@ -58,7 +60,7 @@ def earlier_option(function: Command) -> Command:
         "--earlier",
         multiple=True,
         metavar="id=NAME,env=VARIABLE|src=FILE",
-        help="A former value of the secret NAME, which must not be in the image either.",
+        help="Search for a former value of the secret NAME too.",
     )(function)
 
 
@@ -67,22 +69,22 @@ def policy_options(function: Command) -> Command:
     options = [
         click.option(
             "--accept-unread", multiple=True, metavar="REASON[:PATH]",
-            help="Accept what could not be read for this reason, at this path; both may be globs.",
+            help="Accept that something could not be read, for this reason, at this path. Both may be globs.",
         ),
         click.option(
             "--accept-unsearchable", multiple=True, metavar="NAME", help="Accept that this secret can't be searched for."
         ),
         click.option(
-            "--accept-base/--no-accept-base", default=None, help="Accept what the base image brought along."
+            "--accept-base/--no-accept-base", default=None, help="Accept secrets that are in the base image."
         ),
         click.option(
             "--fail-on-warning", multiple=True, type=click.Choice(WARNING_CODES), metavar="CODE",
             help=f"Exit code 1 where the report has such a warning, and a build tags nothing: {', '.join(WARNING_CODES)}.",
         ),
-        click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look for streams in streams."),
-        click.option("--max-bytes", type=int, metavar="NUMBER", help="How many decompressed bytes to read."),
-        click.option("--max-ratio", type=int, metavar="NUMBER", help="Bytes out of one stream for each byte of it."),
-        click.option("--max-seconds", type=float, metavar="SECONDS", help="How long to read."),
+        click.option("--max-depth", type=int, metavar="NUMBER", help="How deep to look into archives inside archives."),
+        click.option("--max-bytes", type=int, metavar="NUMBER", help="Read so many decompressed bytes at most."),
+        click.option("--max-ratio", type=int, metavar="NUMBER", help="Read so many bytes out of one compressed byte at most."),
+        click.option("--max-seconds", type=float, metavar="SECONDS", help="Read for so long at most."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -109,9 +111,13 @@ def policy_of(options: dict[str, Any], *, platforms: Sequence[str] | None) -> Au
 
 def report_options(function: Command) -> Command:
     """`--format`, `--report` and `--debug`."""
-    function = click.option("--debug", is_flag=True, help="Show where an error came from.")(function)
+    function = click.option("-D", "--debug", is_flag=True, help="Show where an error came from.")(function)
     function = click.option(
-        "--report", "reports", multiple=True, metavar="FORMAT=PATH", help=f"Also write a report: {', '.join(FORMATS)}."
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FORMAT=PATH",
+        help=f"Write a report to a file too: {', '.join(FORMATS)}.",
     )(function)
     return click.option(
         "--format",
@@ -119,7 +125,7 @@ def report_options(function: Command) -> Command:
         type=click.Choice(list(FORMATS)),
         default="text",
         show_default=True,
-        help="The format on stdout.",
+        help="The format of the report on stdout.",
     )(function)
 
 
@@ -247,7 +253,8 @@ def write_joined(outcomes: Sequence[Outcome], form: str | None, reports: Sequenc
 
 def _write(render: Callable[[str], str], form: str | None, reports: Sequence[tuple[str, Path]]) -> None:
     if form is not None:
-        click.echo(render(form), nl=False)
+        text = render(form)
+        click.echo(color.report(text, sys.stdout) if form == "text" else text, nl=False)
     problems = []
     for name, path in reports:
         try:

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import click
 
 from container_image.cli.child import ChildCommand, only_option, say_if_none
+from container_image.cli.command import Command
+from container_image.cli.forwarding import forwarding
 from container_image.cli.secrets import debug_option, env_option, json_option
-from container_image.cli.signals import forwarding
 from container_image.cli.tables import show_json, show_table
 from container_image.errors import InvalidInputError
 from container_image.runtime import Wanted, containers, prepare, replace, start, start_in_place
 from container_image.runtime.listing import HeldSecret
 from container_image.runtime.options import Line, Option, parse
 
-OWN_VALUES = ("env", "only", "replace")
+OWN_VALUES = ("env", "only", "replace", "color")
 OWN_FLAGS = ("secret-files", "debug", "help")
 
 
@@ -23,7 +24,8 @@ class RunCommand(ChildCommand):
     """Its line is docker's: click reads this command's own options, and the rest is `docker run`'s."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        line, image, command = split(args)
+        # `-h VALUE` is docker's option for the container's host name.
+        line, image, command = split(["--help"] if args == ["-h"] else args)
         own = [str(option) for option in line.own if option.name in OWN_VALUES]
         own += [f"--{option.name}" for option in line.own if option.name in OWN_FLAGS and option.value == "true"]
         rest = super().parse_args(ctx, own)
@@ -60,18 +62,34 @@ def _behind(words: tuple[str, ...]) -> tuple[str, ...]:
     cls=RunCommand,
     options_metavar="[OPTIONS] IMAGE [OPTIONS] [--] [COMMAND]...",
     context_settings={"help_option_names": ["--help"]},
-    epilog="Every option of `docker run` is taken too, before IMAGE or all of them directly behind it; `-e` has its letter only.",
+    sections={"Secrets": ("environment", "only", "secret_files"), "Containers": ("replaced",)},
+    examples="""
+    # Run a container with the secrets of the environment staging as its variables
+    container-image run app:dev --env staging
+
+    # With options of docker run, and a command
+    container-image run --env staging --rm -it -p 8000:8000 app:dev python app.py
+
+    # With files in /run/secrets instead of variables
+    container-image run app:dev --secret-files
+
+    # Start the container web anew, with the values that its secrets have now
+    container-image run --replace web
+    """,
+    epilog="All options of `docker run` can be given too, either before IMAGE or directly behind it. Docker's `--env` is "
+    "`-e` here, because `--env` names an environment. `container-image run -h` shows this help; with a value, -h is "
+    "docker's option.",
 )
 @env_option
 @only_option
 @click.option(
     "--secret-files",
     is_flag=True,
-    help="Give the secrets as files in /run/secrets, of which `docker inspect` shows none.",
+    help="Give the secrets as files in /run/secrets, which `docker inspect` doesn't show, instead of as variables.",
 )
 @click.option(
     "--replace", "replaced", metavar="NAME",
-    help="Start the container NAME anew, as it was started, with the values of now.",
+    help="Start the container NAME anew, as it was started, with the values that its secrets have now.",
 )  # fmt: skip
 @debug_option
 def run(
@@ -85,8 +103,11 @@ def run(
 ) -> int:
     """Run a container of IMAGE with the secrets of an environment as its variables.
 
-    The exit status is docker's: the container's own, or 127 if its command is not there, 126 if that can't be started, 125
-    if there is another error.
+    \b
+    The exit code is the container's own, or
+      125  if there is an error before it starts
+      126  if its command can't be started
+      127  if its command is not there
     """
     if replaced is not None:
         if environment is not None or only or secret_files or docker or image:
@@ -102,12 +123,25 @@ def run(
     return start(prepared, forwarding())
 
 
-@click.command()
-@click.option("-a", "--all", "stopped", is_flag=True, help="Also those that are stopped.")
+@click.command(
+    cls=Command,
+    examples="""
+    # Which containers run with a secret that was changed since?
+    container-image ps
+
+    # All of them, also those that are stopped, for a script
+    container-image ps --all --json
+    """,
+)
+@click.option("-a", "--all", "stopped", is_flag=True, help="List stopped containers too.")
 @json_option
 @debug_option
 def ps(stopped: bool, as_json: bool) -> None:
-    """List the containers that `run` started, and which hold a secret that was set or unset since."""
+    """List the containers that `container-image run` started, and their outdated secrets.
+
+    A secret is outdated if it was set or unset since the container started. `container-image run --replace NAME` starts
+    a container anew.
+    """
     listed = containers(stopped=stopped)
     if as_json:
         show_json("containers", [

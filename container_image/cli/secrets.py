@@ -1,6 +1,6 @@
 """`container-image secrets`: sets, lists and unsets secrets in the store. No command shows a value.
 
-The store is imported where a command needs it: it brings a database library along.
+The store is imported where a command needs it, because it brings a database library along.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from container_image.cli import command as base
+from container_image.cli.command import Group
+from container_image.cli.signals import undone
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
 from container_image.errors import InvalidInputError, OutputError, SecretSourceError
+from container_image.near import did_you_mean
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
 
@@ -37,13 +41,24 @@ def env_option(function: Command) -> Command:
     """`--env`."""
     return click.option(
         "--env", "environment", metavar="NAME",
-        help="The environment; without it, the one of CONTAINER_IMAGE_ENV, else main.",
+        help="The environment. Without it: the one in CONTAINER_IMAGE_ENV, or else main.",
     )(function)  # fmt: skip
 
 
 def json_option(function: Command) -> Command:
-    """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, with times in UTC.")(function)
+    """`--json`, and fal's words for it: `--output json`."""
+    function = click.option(
+        "--output", type=click.Choice(["pretty", "json"]), expose_value=False, callback=_output,
+        help="As in fal: json is --json.",
+    )(function)  # fmt: skip
+    return click.option("--json", "as_json", is_flag=True, is_eager=True, help="Print JSON, with times in UTC.")(
+        function
+    )
+
+
+def _output(context: click.Context, _option: click.Parameter, form: str | None) -> None:
+    if form == "json":
+        context.params["as_json"] = True
 
 
 def debug_option(function: Command) -> Command:
@@ -54,22 +69,30 @@ def debug_option(function: Command) -> Command:
 def _setting_options(function: Command) -> Command:
     for option in (
         click.option("--keep", type=click.IntRange(min=0), metavar="NUMBER",
-                     help="How many earlier versions stay, for audits: 10, unless told otherwise."),
+                     help="Keep so many earlier versions, which audits search for. Without it: 10."),
         click.option("--exposed-by-default/--not-exposed-by-default", "exposed", default=None,
-                     help="Whether a run gets the secret without naming it. Once chosen, it stays so."),
+                     help="Whether `run` and `exec` give the secret without being told to (--only). A later `set` keeps the choice."),
         env_option,
     ):  # fmt: skip
         function = option(function)
     return function
 
 
-class _Group(click.Group):
-    """Its errors repeat no argument: in the wrong place, that may be a value."""
+class _Unrepeated(click.UsageError):
+    """An error that repeats no argument."""
+
+
+class _Group(Group):
+    """A group whose errors repeat no argument, because one in the wrong place may be a value."""
+
+    def unknown(self, ctx: click.Context, name: str) -> click.UsageError:
+        hint = did_you_mean(name, self.commands)
+        return _Unrepeated(f"there is no such command{hint}; there are {', '.join(self.commands)}", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except click.MissingParameter:
+        except (click.MissingParameter, _Unrepeated):
             raise
         except click.UsageError as error:
             known = ", ".join(self.commands) if error.ctx is None or error.ctx is ctx else ""
@@ -79,19 +102,57 @@ class _Group(click.Group):
             ) from None
 
 
-@click.group(cls=_Group)
+@click.group(
+    cls=_Group,
+    examples="""
+    # Set a secret; its value is asked for, so that it is in no shell's history
+    container-image secrets set TOKEN
+
+    # Import a dotenv file into the environment staging
+    container-image secrets import .env --env staging
+
+    # List the names, never the values
+    container-image secrets list
+    """,
+)
 def secrets() -> None:
-    """Keep secrets in environments, encrypted. They leave only into a build, a run or an audit."""
+    """Set, list and remove the secrets of the store.
+
+    They are kept encrypted, apart for each environment. No command shows a value: it is given to builds, containers,
+    programs and audits alone.
+    """
 
 
-# What is no option is an argument, so that no error repeats a value that begins with a dash; -h would be found in one.
+class _Literal(base.Command):
+    """A command whose arguments may be values, and may begin with a dash: -h is help only as a word of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--help"] if "-h" in args else args)
+
+
+# A word that looks like an option and is none becomes an argument, so that click's errors don't repeat a value.
 _LITERAL = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 
 
-@secrets.command("set", context_settings=_LITERAL)
+@secrets.command(
+    "set",
+    cls=_Literal,
+    context_settings=_LITERAL,
+    examples="""
+    # Ask for the value
+    container-image secrets set TOKEN
+
+    # Two values as they are written, in the environment staging
+    container-image secrets set A=1 B=2 --env staging
+
+    # A file's bytes, and what a program prints
+    container-image secrets set --from-file KEY=key.pem
+    openssl rand -hex 32 | container-image secrets set --stdin SESSION_KEY
+""",
+)
 @click.argument("given", nargs=-1, metavar="NAME[=VALUE]...", type=click.UNPROCESSED)
-@click.option("--from-file", "files", multiple=True, metavar="NAME=PATH", help="The bytes of a file, as they are.")
-@click.option("--stdin", "piped", metavar="NAME", help="What is on stdin, less one newline at its end.")
+@click.option("--from-file", "files", multiple=True, metavar="NAME=PATH", help="Set NAME to the bytes of a file.")
+@click.option("--stdin", "piped", metavar="NAME", help="Set NAME to what is on stdin, without one newline at its end.")
 @_setting_options
 @debug_option
 def set_command(
@@ -102,9 +163,10 @@ def set_command(
     exposed: bool | None,
     keep: int | None,
 ) -> None:
-    """Set secrets, all or none of them.
+    """Set secrets. If one of them can't be set, none is.
 
-    NAME alone asks for the value, so that it is in no shell's history. NAME=VALUE is taken as it is written.
+    NAME alone asks for the value, so that it is in no shell's history. NAME=VALUE is taken as it is written. A secret
+    that is set already gets a new version.
     """
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     # Before it asks for a value that would go nowhere.
@@ -113,20 +175,32 @@ def set_command(
     _say_set(store.secrets.set_all(values, environment, exposed))
 
 
-@secrets.command("import")
+@secrets.command(
+    "import",
+    examples="""
+    # Import a dotenv file into the environment staging
+    container-image secrets import .env --env staging
+""",
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @_setting_options
 @debug_option
 def import_command(path: Path, environment: str | None, exposed: bool | None, keep: int | None) -> None:
-    """Set the variables of the dotenv file PATH, all or none of them. `${NAME}` in it is not replaced."""
+    """Set the variables of the dotenv file PATH. If one of them can't be set, none is. `${NAME}` in it is not replaced."""
     if "=" in path.name and not path.exists():
         raise InvalidInputError("there is no such file; import takes a PATH, and NAME=VALUE is for `secrets set`")
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     _say_set(store.secrets.import_dotenv(path, environment, exposed))
 
 
-@secrets.command("list")
-@click.option("--env", "environment", metavar="NAME", help="The environment; without it, every one.")
+@secrets.command(
+    "list",
+    examples="""
+    # List the secrets of the environment staging, for a script
+    container-image secrets list --env staging --json
+""",
+)
+@click.option("--env", "environment", metavar="NAME", help="The environment. Without it: all of them.")
 @json_option
 @debug_option
 def list_command(environment: str | None, as_json: bool) -> None:
@@ -142,23 +216,37 @@ def list_command(environment: str | None, as_json: bool) -> None:
     show_table(("Name", "Env", "Created At", "Exposed By Default"), rows)
 
 
-@secrets.command("unset", context_settings=_LITERAL)
+@secrets.command(
+    "unset",
+    cls=_Literal,
+    context_settings=_LITERAL,
+    examples="""
+    # Remove two secrets from the environment staging
+    container-image secrets unset A B --env staging
+""",
+)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", type=click.UNPROCESSED)
 @env_option
 @debug_option
 def unset_command(names: tuple[str, ...], environment: str | None) -> None:
-    """Remove secrets with all their versions, all or none of them."""
+    """Remove secrets with all their versions. If one of them can't be removed, none is."""
     open_store().secrets.unset_all(names, environment)
     say(f"unset {', '.join(names)}")
 
 
-@secrets.command("versions")
+@secrets.command(
+    "versions",
+    examples="""
+    # Which versions of TOKEN does an audit search for?
+    container-image secrets versions TOKEN
+""",
+)
 @click.argument("name")
 @env_option
 @json_option
 @debug_option
 def versions_command(name: str, environment: str | None, as_json: bool) -> None:
-    """List the versions of a secret that are kept, newest first, never their values."""
+    """List the versions of the secret NAME that are kept, newest first. Their values are not shown."""
     listed = open_store().secrets.versions(name, environment)
     if as_json:
         rows = [
@@ -170,13 +258,19 @@ def versions_command(name: str, environment: str | None, as_json: bool) -> None:
     show_table(("Version", "Created At", "Current"), table)
 
 
-@secrets.command("log")
-@click.option("--env", "environment", metavar="NAME", help="The environment; without it, every one.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Only so many, the newest.")
+@secrets.command(
+    "log",
+    examples="""
+    # The last twenty uses and changes of the environment staging
+    container-image secrets log --env staging --limit 20
+""",
+)
+@click.option("--env", "environment", metavar="NAME", help="The environment. Without it: all of them.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Show only the newest so many.")
 @json_option
 @debug_option
 def log_command(environment: str | None, limit: int | None, as_json: bool) -> None:
-    """Show who did what, and when, newest first."""
+    """Show who set, removed or used which secret, and when, newest first."""
     entries = open_store().log.list(environment, limit)
     if as_json:
         show_json("log", [
@@ -193,12 +287,18 @@ def log_command(environment: str | None, limit: int | None, as_json: bool) -> No
     show_table(("Time", "By", "Action", "Env", "Name", "Version", "Image"), rows)
 
 
-@secrets.command("missing")
+@secrets.command(
+    "missing",
+    examples="""
+    # Print the commands that set what a declaration lacks
+    container-image secrets missing app.py::image --env staging
+""",
+)
 @click.argument("target")
 @env_option
 @debug_option
 def missing_command(target: str, environment: str | None) -> None:
-    """Print the commands that set what the declaration TARGET wants of the store, and the store lacks."""
+    """Print the commands that set the secrets which the declaration TARGET takes from the store and the store lacks."""
     from container_image.cli.target import load_declaration
     from container_image.store.names import environment_name, set_command
 
@@ -212,13 +312,20 @@ def missing_command(target: str, environment: str | None) -> None:
                 click.echo(set_command(stored.name if stored.showable else "NAME", place))
 
 
-@secrets.command("rotate-key")
+@secrets.command(
+    "rotate-key",
+    examples="""
+    # Replace the store's key and those of its environments
+    container-image secrets rotate-key
+""",
+)
 @debug_option
 def rotate_key_command() -> None:
-    """Seal everything anew, under new keys.
+    """Encrypt the store anew, with new keys.
 
-    The new key takes the old one's place; where that is CONTAINER_IMAGE_KEY, the new one is printed. Keys of environments
-    that were handed out no longer open anything. Backups stay under the old key: if that leaked, change the secrets too.
+    The new key replaces the old one where that is kept. If that is the variable CONTAINER_IMAGE_KEY, the new key is
+    printed. Keys of environments that were handed out open nothing any more. Backups still open with the old key: if that
+    leaked, change the secrets too.
     """
 
     def announce(text: str) -> None:
@@ -291,7 +398,8 @@ def _literal(value: str) -> Callable[[], bytes]:
 def _prompt(name: str) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
-            return os.fsencode(getpass.getpass(f"Value of {name}: ", stream=sys.stderr))
+            with undone("nothing was set"):
+                return os.fsencode(getpass.getpass(f"Value of {name}: ", stream=sys.stderr))
         except EOFError:
             raise InvalidInputError(f"no value was given for {name}; nothing was set") from None
 

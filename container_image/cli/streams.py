@@ -1,4 +1,4 @@
-"""stdout and stderr as the command line writes them: what becomes of a reader never chooses the exit code."""
+"""stdout and stderr as the command line writes them: a reader that closes the pipe does not change the exit code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TextIO
 
 from typing_extensions import Buffer
 
+from container_image.cli.color import styled
 from container_image.printable import printable
 
 
@@ -35,10 +36,14 @@ def take_over() -> Stream:
     return stdout
 
 
-def say(message: str) -> None:
-    """A message on stderr. Only its first line begins at the margin, so that no name in it can pass for another."""
+def say(message: str, color: str | None = None) -> None:
+    """A message on stderr, with the program's name in a colour if one is given and stderr takes colour.
+
+    Only the first line begins at the margin, so that no name in the message can pass for another message.
+    """
     lines = [printable(line) for line in message.split("\n")]
-    print("container-image: " + "\n  ".join(lines), file=sys.stderr)
+    name = "container-image:" if color is None else styled("container-image:", sys.stderr, color, bold=True)
+    print(f"{name} " + "\n  ".join(lines), file=sys.stderr)
 
 
 def _text(stream: Stream, like: TextIO) -> TextIO:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from container_image.errors import InvalidInputError
+from container_image.near import did_you_mean
 
 FLAGS = {
     "detach": "d", "disable-content-trust": "", "init": "", "interactive": "i", "no-healthcheck": "",
@@ -69,6 +70,7 @@ def parse(arguments: Sequence[str], own_values: Collection[str] = (), own_flags:
     Raises:
         InvalidInputError: an option that docker has not, or one without its value. No value is repeated.
     """
+    known = [f"--{name}" for name in (*own_values, *own_flags, *FLAGS, *VALUES)]
     words = list(arguments)
     docker: list[Option] = []
     own: list[Option] = []
@@ -84,7 +86,7 @@ def parse(arguments: Sequence[str], own_values: Collection[str] = (), own_flags:
         elif name in own_values or (name in VALUES and name != "env"):
             found.append(Option(name, value if separator else _next(f"--{name}", words)))
         else:
-            raise _unknown(f"--{name}")
+            raise _unknown(f"--{name}", did_you_mean(f"--{name}", known))
     return Line(tuple(docker), tuple(own), tuple(words))
 
 
@@ -117,7 +119,7 @@ def _truth(option: str, text: str) -> str:
     raise InvalidInputError(f"{option} takes no value but true or false")
 
 
-def _unknown(option: str) -> InvalidInputError:
+def _unknown(option: str, hint: str = "") -> InvalidInputError:
     return InvalidInputError(
-        f"{option} is no option of `docker run` or of this command; what belongs to the container's command goes behind --"
+        f"{option} is no option of `docker run` or of this command{hint}; what belongs to the container's command goes behind --"
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Iterable
 
 from container_image.errors import InvalidInputError, UnknownEnvironmentError, UnknownSecretError
+from container_image.near import did_you_mean
 
 MAIN = "main"
 """The environment that every store has."""
@@ -40,7 +40,7 @@ def unknown_environment(name: str, known: Iterable[str]) -> UnknownEnvironmentEr
     """The error of a name that no environment has."""
     listed = sorted(known)
     return UnknownEnvironmentError(
-        f"there is no environment {name!r}{_nearest(name, listed)}; there are: {', '.join(listed)}. "
+        f"there is no environment {name!r}{did_you_mean(name, listed)}; there are: {', '.join(listed)}. "
         f"`container-image environments create {name}` makes one"
     )
 
@@ -49,7 +49,7 @@ def unknown_secrets(names: Iterable[str], environment: str, known: Collection[st
     """The error of names that an environment lacks, with the command that sets each."""
     missing = tuple(names)
     lines = [
-        f"there is no secret {name!r} in the environment {environment!r}{_nearest(name, known)}; "
+        f"there is no secret {name!r} in the environment {environment!r}{did_you_mean(name, known)}; "
         f"set it with: {set_command(name, environment)}"
         for name in missing
     ]
@@ -59,8 +59,3 @@ def unknown_secrets(names: Iterable[str], environment: str, known: Collection[st
 def set_command(name: str, environment: str) -> str:
     """The command that sets a secret, asking for its value."""
     return f"container-image secrets set {name} --env {environment}"
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from container_image import AuditEvent, BuildError, BuildEvent, ContainerImage, progress
+from container_image.cli.build import _Watch
 from container_image.cli.buildx import REFUSED
 from tests.engine.conftest import exists
 from tests.images import Builder
@@ -201,19 +205,29 @@ def test_what_a_module_prints_is_not_on_stdout(busybox_image: str, token: str, t
     assert "said" in done.stderr
 
 
-def test_a_closed_terminal_interrupts_a_build(context: Path, busybox_image: str, token: str) -> None:
-    (context / "Dockerfile").write_text(f"{CLEAN}RUN echo going; sleep 60\n")
+def test_a_closed_terminal_interrupts_a_build(context: Path, busybox_image: str, tag: str, token: str) -> None:
+    (context / "Dockerfile").write_text(f"{CLEAN}RUN echo going; sleep 3600\n")
     command = [PROGRAM, "build", context, "--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN"]
     with subprocess.Popen(
-        [*command, "--no-cache"], stderr=subprocess.PIPE, text=True, env={**os.environ, "TOKEN": token}
+        [*command, "--no-cache", "-t", tag], stderr=subprocess.PIPE, text=True, env={**os.environ, "TOKEN": token}
     ) as process:
         assert process.stderr is not None
-        while process.stderr.readline().strip() != "going":
-            assert process.poll() is None
+        # The step prints this and goes on, until it is interrupted.
+        assert any(line.strip() == "going" for line in iter(process.stderr.readline, ""))
         for _ in range(3):
             process.send_signal(signal.SIGHUP)
         assert process.stderr.read() == "container-image: interrupted; nothing was tagged\n"
     assert process.returncode == 129
+    assert subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode
+
+
+def test_an_interruption_behind_the_audit_does_not_say_that_nothing_was_tagged() -> None:
+    watch = _Watch(None)
+    for event in (BuildEvent("done", "[1/1] RUN x"), AuditEvent(1, 2, 0)):
+        watch(event)
+    assert watch.outcome == "nothing was tagged"
+    watch(BuildEvent("release", "app:dev"))
+    assert watch.outcome == "the image had passed, and may be tagged, written or pushed in part"
 
 
 def test_an_unforeseen_error_is_one_line_without_its_text(tmp_path: Path) -> None:
@@ -284,6 +298,57 @@ def test_a_pasted_docker_line_builds(context: Path, busybox_image: str, tag: str
     assert " 8192 " in shown
     (image,) = json.loads(subprocess.run(["docker", "inspect", tag], capture_output=True, check=True).stdout)
     assert image["Config"]["Labels"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("words", ["docker --context default build", "docker buildx --builder default build"])
+def test_a_line_is_pasted_with_docker_in_front(
+    words: str, context: Path, busybox_image: str, tag: str, token: str
+) -> None:
+    line = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "--rm", "-t", tag, context]
+    done = run(*words.split(), *line, token=token)
+    assert (done.returncode, done.stdout[:7]) == (0, "clean: "), done.stderr
+    elsewhere = run("docker", "--context", "no-such-context", *words.split()[-1:], *line, token=token)
+    assert (elsewhere.returncode, "no-such-context" in elsewhere.stderr) == (2, True)
+
+
+def test_buildkits_records_are_redacted(context: Path, busybox_image: str, token: str) -> None:
+    (context / "Dockerfile").write_text(
+        f"{CLEAN}RUN --mount=type=secret,id=TOKEN head -c 20 /run/secrets/TOKEN; sleep 1; tail -c +21 /run/secrets/TOKEN\n"
+        "MAINTAINER someone\n"
+    )
+    arguments = ["--build-arg", f"BASE_IMAGE={busybox_image}", "--secret", "id=TOKEN", "--no-cache"]
+    done = run("build", context, *arguments, "--progress=rawjson", token=token)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {key for record in records for key in record} == {"vertexes", "statuses", "logs", "warnings"}
+    logs = b"".join(base64.b64decode(log["data"]) for record in records for log in record.get("logs", []))
+    assert logs == b"[TOKEN]"
+    names = {vertex["name"] for record in records for vertex in record.get("vertexes", [])}
+    assert any("RUN --mount=type=secret,id=TOKEN head" in name for name in names)
+    warned = [base64.b64decode(item["short"]) for record in records for item in record.get("warnings", [])]
+    assert any(text.startswith(b"MaintainerDeprecated") for text in warned)
+
+
+def test_progress_is_shown_from_python(context: Path, busybox_image: str, tag: str, token: str) -> None:
+    shown = io.StringIO()
+    image = ContainerImage(
+        LEAKING.replace("cp", "cat"),
+        build_args={"BASE_IMAGE": busybox_image},
+        secrets={"TOKEN": token},
+        context_dir=context,
+    )
+    (context / ".dockerignore").write_text("*")
+    with pytest.raises(BuildError):
+        image.build(on_event=progress.console(shown))
+    assert "  failed  [stage-0 3/3] RUN --mount" in shown.getvalue().replace(" failed", "  failed")
+    events: list[object] = []
+    clean = ContainerImage(
+        CLEAN, build_args={"BASE_IMAGE": busybox_image}, secrets={"TOKEN": token}, context_dir=context
+    )
+    built = clean.build(tags=[tag], on_event=events.append)
+    assert built.tags == (tag,)
+    assert events[-1] == BuildEvent("release", tag)
+    assert sum(isinstance(event, AuditEvent) for event in events) > 1
 
 
 @pytest.mark.parametrize(

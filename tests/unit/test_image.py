@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 import re
@@ -23,6 +24,7 @@ from container_image import (
     SecretValue,
     UnknownSecretError,
 )
+from container_image.build_options import BuildOptions
 from container_image.dockerignore import to_docker
 from container_image.excludes import docker_excludes
 
@@ -311,3 +313,34 @@ def test_a_pattern_that_ends_in_a_backslash_is_refused() -> None:
 )
 def test_gitignore_patterns_mean_the_same_in_dockers_words(patterns: list[str], path: str, excluded: bool) -> None:
     assert docker_excludes(to_docker(patterns), path) is excluded
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda image: image.build(tag="x"),
+            r"^build\(\) has no option tag \(did you mean tags\?\); its options are tags, ",
+        ),
+        (lambda image: image.build(on_events=print), r"^build\(\) has no option on_events \(did you mean on_event\?\)"),
+        (
+            lambda image: image.check(enviroment="x"),
+            r"^check\(\) has no option enviroment \(did you mean environment\?\)",
+        ),
+        (lambda image: image.check(on_event=print), r"^check\(\) has no option on_event; its options are"),
+        (
+            lambda image: image.build(platforms=["linux/amd64"]),
+            r"^build\(\) has no option platforms: it is a part of the",
+        ),
+    ],
+)
+def test_an_unknown_option_is_told_as_that_of_the_method_that_was_called(
+    call: Callable[[ContainerImage], object], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(declare())
+
+
+def test_checkers_know_the_options_that_a_request_takes() -> None:
+    taken = {name for name in inspect.signature(ContainerImage.request).parameters if name != "self"}
+    assert set(BuildOptions.__annotations__) == taken

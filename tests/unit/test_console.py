@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from container_image import progress
 from container_image.build import BuildEvent
-from container_image.cli.display import Display
-from container_image.errors import BuildError
+from container_image.progress import Display
 
 LONG = "[b 2/2] RUN <<EOF\nsleep 1\n" + "echo and so on\n" * 20 + "EOF"
 
@@ -27,15 +27,15 @@ def on_terminal(**environment: str) -> Iterator[tuple[Terminal, Display]]:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(Terminal()) as terminal:
         for name, value in ({"COLUMNS": "60", "TERM": "xterm", "NO_COLOR": ""} | environment).items():
             patch.setenv(name, value)
-        with Display(quiet=False) as display:
+        with progress.console() as display:
             yield terminal, display
 
 
 def test_output_is_shown_by_lines_however_it_arrives(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display(quiet=False) as display:
+    with progress.console() as display:
         for text in ("one ", "line\r\nclear \x1b[2J", "\x1b[H", "\n 10%\r", " 50%\r", "100%"):
-            display.show(BuildEvent("log", "[2/2] RUN x", text))
-        display.show(BuildEvent("done", "[2/2] RUN x", seconds=3))
+            display(BuildEvent("log", "[2/2] RUN x", text))
+        display(BuildEvent("done", "[2/2] RUN x", seconds=3))
     assert capsys.readouterr().err.splitlines() == [
         "    one line",
         r"    clear \x1b[2J\x1b[H",
@@ -46,9 +46,9 @@ def test_output_is_shown_by_lines_however_it_arrives(capsys: pytest.CaptureFixtu
 
 def test_the_live_line_is_the_oldest_step_that_runs() -> None:
     with on_terminal() as (terminal, display):
-        display.show(BuildEvent("started", "[a 2/2] RUN short"))
-        display.show(BuildEvent("started", LONG))
-        display.show(BuildEvent("done", "[a 2/2] RUN short"))
+        display(BuildEvent("started", "[a 2/2] RUN short"))
+        display(BuildEvent("started", LONG))
+        display(BuildEvent("done", "[a 2/2] RUN short"))
         shown = len(terminal.getvalue())
         time.sleep(0.5)
         lines = terminal.getvalue()[shown:]
@@ -60,7 +60,7 @@ def test_the_live_line_is_the_oldest_step_that_runs() -> None:
 
 def test_a_line_about_a_step_fits_the_terminal() -> None:
     with on_terminal(NO_COLOR="1") as (terminal, display):
-        display.show(BuildEvent("done", LONG, seconds=12))
+        display(BuildEvent("done", LONG, seconds=12))
     line = terminal.getvalue()
     assert line.endswith("… (12 s)\n")
     assert len(line) == 61
@@ -69,14 +69,7 @@ def test_a_line_about_a_step_fits_the_terminal() -> None:
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_nothing_moves_where_none_is_wanted(environment: dict[str, str]) -> None:
     with on_terminal(**environment) as (terminal, display):
-        display.show(BuildEvent("started", "[1/1] RUN x"))
+        display(BuildEvent("started", "[1/1] RUN x"))
         time.sleep(0.3)
-        display.show(BuildEvent("done", "[1/1] RUN x"))
+        display(BuildEvent("done", "[1/1] RUN x"))
     assert terminal.getvalue() == "   done  [1/1] RUN x\n"
-
-
-def test_a_failed_step_repeats_its_output_only_where_it_was_not_shown() -> None:
-    for quiet, said in ((False, "it failed"), (True, "it failed\nits last output:\n  why")):
-        with pytest.raises(BuildError) as caught, Display(quiet=quiet):
-            raise BuildError("it failed", output=["why"])
-        assert str(caught.value) == said
