@@ -27,6 +27,7 @@ from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
 from container_image.secrets import SecretValue
+from container_image.shown import HIDDEN, is_reference
 from container_image.stored import note_use
 
 _CACHE_HOLDS = "cache-holds-step"
@@ -64,7 +65,8 @@ def build_through(
     """
     request = with_former(request, former(request.secrets))
     with open_run(request) as run:
-        note_use("build", request.tags[0] if request.tags else request.file, request.unwanted)
+        named = request.tags[0] if request.tags else request.file
+        note_use("build", named if is_reference(named) else HIDDEN, request.unwanted)
         result = run_build(run, on_event=on_event)
         warnings = tuple(
             AuditWarning(code=item.code, message=item.message, secret=item.secret, step=item.step)

@@ -66,8 +66,9 @@ def audit(
         raise InvalidInputError(f"policy is an AuditPolicy; got {type(policy).__name__}")
     values = in_environments(secrets, environments)
     _require_one(values)
-    note_use("audit", reference, values)
     with open_image(reference) as opened:
+        # There is such an image, so the reference is none of the values in the wrong place.
+        note_use("audit", reference, values)
         report = audit_source(
             opened,
             values,

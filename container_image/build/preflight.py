@@ -15,6 +15,7 @@ from container_image.dockerfile import parse, secret_mounts
 from container_image.errors import InvalidInputError, PreflightError
 from container_image.excludes import docker_excludes
 from container_image.secrets.value import MAX_SIZE
+from container_image.shown import is_name, quoted, shown
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.\-/]*")
 _MIN_WRITTEN = 8
@@ -49,7 +50,7 @@ def preflight(request: BuildRequest, mounted: Collection[tuple[str, bool]] | Non
 def _tags(request: BuildRequest) -> Iterator[str]:
     for tag in request.tags:
         if not _REFERENCE.fullmatch(tag):
-            yield f"{tag!r} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
+            yield f"{quoted(tag)} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
     if request.push and not request.tags:
         yield "there is no name to push the image under; give one with -t HOST/NAME:TAG"
 
@@ -58,13 +59,13 @@ def _names(request: BuildRequest) -> Iterator[str]:
     by_place = defaultdict(list)
     for name, value in request.secrets.items():
         if not _NAME.fullmatch(name):
-            yield f"secret {name!r}: a name has letters, digits, and . _ - / only; rename it"
+            yield f"secret {quoted(name)}: a name has letters, digits, and . _ - / only; rename it"
         if len(value) > MAX_SIZE:
-            yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
+            yield f"secret {quoted(name)} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
         by_place[name.rsplit("/", 1)[-1]].append(name)
     for place, names in by_place.items():
         if len(names) > 1:
-            yield f"secrets {' and '.join(map(repr, names))} would both be /run/secrets/{place}; rename one"
+            yield f"secrets {' and '.join(map(quoted, names))} would both be /run/secrets/{shown(place)}; rename one"
 
 
 def _overrides(request: BuildRequest) -> Iterator[str]:
@@ -87,13 +88,14 @@ def _mounts(request: BuildRequest, mounted: Collection[tuple[str, bool]] | None)
             place = request.place(lines.get(name))
             yield f"{place}: the secret {name!r} is required by a mount and not given; give it, as --secret id={name},env=… or in `secrets`"
     used = {name for name, _ in mounted} | {mount.effective_id for mount in mounts}
-    if not request.allow_unused:
-        for name in request.secrets:
-            if name not in used and not RESERVED.fullmatch(name):
-                yield (
-                    f"secret {name!r} is given and never mounted; add RUN --mount=type=secret,id={name}, drop the secret, "
-                    "or allow it (--allow-unused)"
-                )
+    for name in request.secrets:
+        # Reports name each secret, so a name that may be the value itself must be in the Dockerfile.
+        allowed = request.allow_unused and is_name(name)
+        if not allowed and name not in used and not RESERVED.fullmatch(name):
+            yield (
+                f"secret {quoted(name)} is given and never mounted; add RUN --mount=type=secret,id={shown(name, 'NAME')}, drop the secret, "
+                "or allow it (--allow-unused)"
+            )
 
 
 def _files(request: BuildRequest) -> Iterator[str]:

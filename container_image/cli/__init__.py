@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import NoReturn
@@ -24,6 +25,7 @@ from container_image.errors import (
     OutputError,
     SecretLeakError,
 )
+from container_image.shown import masked
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,6 +59,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    def fail(error: ContainerImageError, status: int) -> int:
+        return _say(masked(str(error), arguments), status)
+
     debug = "--debug" in arguments
     error_code = getattr(commands.commands.get(arguments[0]), "failure", 2) if arguments else 2
     try:
@@ -64,23 +69,25 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show(sys.stderr)
+        text = io.StringIO()
+        error.show(text)
+        sys.stderr.write(masked(text.getvalue(), arguments))
         return error_code
     except Interrupted as error:
         return _say("interrupted; nothing was tagged" if error_code == 2 else "interrupted", error.status)
     except SecretLeakError as error:
-        return _say(str(error), 1)
+        return fail(error, 1)
     except AuditIncompleteError as error:
-        return _say(str(error), 3)
+        return fail(error, 3)
     except NotStartedError as error:
-        return _say(str(error), error.status)
+        return fail(error, error.status)
     except ContainerImageError as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, OutputError) and isinstance(error.__context__, AuditFailedError):
             # What the report would have said matters more than that it can't be written.
-            say(str(error.__context__))
-        return _say(str(error), error_code)
+            say(masked(str(error.__context__), arguments))
+        return fail(error, error_code)
     except Exception as error:  # the last resort: one line, never a traceback, which may hold a value
         if debug:
             traceback.print_tb(error.__traceback__)

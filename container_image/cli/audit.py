@@ -24,6 +24,7 @@ from container_image.cli.options import (
 from container_image.cli.recall import RECALL_FORMATS
 from container_image.errors import InvalidInputError
 from container_image.oci import open_image
+from container_image.shown import is_name
 from container_image.stored import Environments
 
 _EXIT = {Verdict.CLEAN: 0, Verdict.LEAKED: 1, Verdict.INCOMPLETE: 3}
@@ -98,6 +99,11 @@ def audit(
         raise InvalidInputError(
             "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc, or an environment that has some, as --env NAME"
         )
+    for number, name in enumerate(given, 1):
+        if not is_name(name):
+            raise InvalidInputError(
+                f"--secret number {number}: its id may be the value itself, and reports would show it; write id=NAME, with a name such as PIP_TOKEN"
+            )
     policy = policy_of(options, platforms=platforms)
     for name, values in parse_earlier(earlier, given).items():
         given[name] = given[name].with_earlier(values)

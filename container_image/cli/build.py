@@ -26,6 +26,7 @@ from container_image.errors import AuditFailedError, InvalidInputError, Prefligh
 from container_image.gate import build_through
 from container_image.printable import printable
 from container_image.secrets import checked_scope
+from container_image.shown import listed
 from container_image.stored import Environments
 
 _LIVE = {"tty": True, "plain": False}
@@ -132,7 +133,7 @@ def _with_scopes(request: BuildRequest, options: tuple[str, ...]) -> BuildReques
             raise InvalidInputError(f"--secret-cache-scope number {number}: expected ID=SCOPE")
         if name not in held:
             raise InvalidInputError(
-                f"--secret-cache-scope number {number}: no secret has its id; there are: {', '.join(held) or 'none'}"
+                f"--secret-cache-scope number {number}: no secret has its id; there are: {listed(held)}"
             )
         held[name] = held[name].replaced(cache_scope=checked_scope(scope))
     return replace(request, secrets=held)

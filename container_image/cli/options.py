@@ -14,6 +14,7 @@ from container_image.audit import AuditPolicy, AuditReport
 from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS
 from container_image.secrets import Secret
+from container_image.shown import is_name, listed, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -137,7 +138,7 @@ def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Se
             raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
         if stored and set(fields) == {"id"}:
             fields["store"] = name
-        secrets[name] = _source("--secret", name, fields, source)
+        secrets[name] = _source(f"--secret {_told(number, name)}", name, fields, source)
     return secrets
 
 
@@ -154,9 +155,8 @@ def parse_earlier(given: Sequence[str], names: Collection[str]) -> dict[str, lis
         if not name or not (source or fields.get("env")):
             raise InvalidInputError(f"--earlier number {number}: expected id=NAME,env=VARIABLE or id=NAME,src=FILE")
         if name not in names:
-            known = ", ".join(names) or "none"
-            raise InvalidInputError(f"--earlier number {number}: no secret has its id; there are: {known}")
-        earlier.setdefault(name, []).append(_source("--earlier", name, fields, source))
+            raise InvalidInputError(f"--earlier number {number}: no secret has its id; there are: {listed(names)}")
+        earlier.setdefault(name, []).append(_source(f"--earlier {_told(number, name)}", name, fields, source))
     return earlier
 
 
@@ -175,17 +175,22 @@ def _fields(text: str) -> dict[str, str] | None:
     return fields
 
 
+def _told(number: int, name: str) -> str:
+    """One of several options: by its id, or by its number where the id may be a value."""
+    return f"id={name}" if is_name(name) else f"number {number}"
+
+
 def _source(option: str, name: str, fields: Mapping[str, str], path: str | None) -> Secret:
     kind, variable = fields.get("type"), fields.get("env")
     if kind not in (None, "env", "file"):
-        raise InvalidInputError(f"{option} id={name}: type is env or file")
+        raise InvalidInputError(f"{option}: type is env or file")
     if sum(map(bool, (variable, path, fields.get("store")))) > 1:
-        raise InvalidInputError(f"{option} id={name}: give one of env, src and store")
+        raise InvalidInputError(f"{option}: give one of env, src and store")
     if stored := fields.get("store"):
         try:
             return Secret.from_name(stored)
         except InvalidInputError as error:
-            raise InvalidInputError(f"{option} id={name}: {error}") from None
+            raise InvalidInputError(f"{option}: {error}") from None
     if variable or kind == "env":
         return Secret.from_env(variable or path or name)
     if path or kind == "file":
@@ -203,12 +208,14 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
         OutputError: a path that can't be written.
     """
     reports = []
-    for text in given:
+    for number, text in enumerate(given, 1):
         form, separator, path = text.partition("=")
         if not separator or form not in FORMATS or not path:
-            raise InvalidInputError(f"--report {text}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}")
+            raise InvalidInputError(
+                f"--report number {number}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}"
+            )
         if path == "-":
-            raise InvalidInputError(f"--report {text}: for a report on stdout, write --format {form}")
+            raise InvalidInputError(f"--report {form}=-: for a report on stdout, write --format {form}")
         target = Path(path)
         directory = target.parent
         if (
@@ -216,7 +223,9 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
             or not directory.is_dir()
             or not os.access(target if target.exists() else directory, os.W_OK)
         ):
-            raise OutputError(f"--report {text}: {path} can't be written; name a file in a directory that can")
+            raise OutputError(
+                f"--report {form}={shown(path)}: it can't be written; name a file in a directory that can"
+            )
         reports.append((form, target))
     return reports
 

@@ -12,6 +12,7 @@ from container_image.oci.daemon import DaemonSource
 from container_image.oci.layout import LayoutSource
 from container_image.oci.model import Source
 from container_image.oci.registry import RegistrySource
+from container_image.shown import unrepeated
 
 _TRANSPORT = re.compile(r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif):")
 _PATH = re.compile(r"/|\.\.?/|~|\.\.?$")
@@ -29,6 +30,11 @@ def open_image(reference: str) -> Source:
         ImageReadError: what is there can't be read, or is no image.
         EngineError: no daemon answers.
     """
+    with unrepeated(reference):
+        return _opened(reference)
+
+
+def _opened(reference: str) -> Source:
     if not reference.strip():
         raise UnknownReferenceError("an empty image reference; name an image, as in app:dev or oci-archive:app.tar")
     match = _TRANSPORT.match(reference)
