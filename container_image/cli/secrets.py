@@ -16,7 +16,7 @@ import click
 
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
-from container_image.errors import InvalidInputError, OutputError, SecretSourceError
+from container_image.errors import InvalidInputError, OutputError
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
 
@@ -118,11 +118,15 @@ def set_command(
 @_setting_options
 @debug_option
 def import_command(path: Path, environment: str | None, exposed: bool | None, keep: int | None) -> None:
-    """Set the variables of the dotenv file PATH, all or none of them. `${NAME}` in it is not replaced."""
+    """Set the variables of the dotenv file PATH, all or none of them; `-` is standard input.
+
+    The file is read as python-dotenv reads it. Variables without a value are left out, and named.
+    """
     if "=" in path.name and not path.exists():
         raise InvalidInputError("there is no such file; import takes a PATH, and NAME=VALUE is for `secrets set`")
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
-    _say_set(store.secrets.import_dotenv(path, environment, exposed))
+    source = sys.stdin.buffer.read() if str(path) == "-" else path
+    _say_set(store.secrets.import_dotenv(source, environment, exposed, on_note=say))
 
 
 @secrets.command("list")
@@ -300,13 +304,7 @@ def _prompt(name: str) -> Callable[[], bytes]:
 
 def _file(name: str, path: str) -> Callable[[], bytes]:
     def read() -> bytes:
-        try:
-            return Secret.from_file(path).resolve(name).reveal()
-        except (SecretSourceError, InvalidInputError):
-            # The path may be a value in the wrong place.
-            raise SecretSourceError(
-                f"--from-file: the file that is named for {name} can't be read, is empty, or has more bytes than a build takes"
-            ) from None
+        return Secret.from_file(path).resolve(name).reveal()
 
     return read
 

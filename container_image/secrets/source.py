@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from container_image.errors import InvalidInputError, SecretSourceError, UnknownSecretError
-from container_image.secrets import dotenv
 from container_image.secrets.names import secret_name
 from container_image.secrets.value import MAX_SIZE, SecretValue
 from container_image.shown import HIDDEN, is_name, quoted, shown
@@ -134,7 +133,9 @@ class Secret:
     def from_dotenv(
         cls, path: str | os.PathLike[str], *, sensitive: bool = True, cache_scope: str | None = None
     ) -> dict[str, Secret]:
-        """One secret for each variable of a dotenv file. The names are read now, the values when they are needed.
+        """One secret for each variable of a dotenv file that has a value.
+
+        The names are read now, the values when they are needed, as python-dotenv reads them.
 
         Raises:
             SecretSourceError: the file is missing, unreadable or not a dotenv file.
@@ -193,9 +194,8 @@ class Secret:
         except _UnavailableError as error:
             raise SecretSourceError(f"secret {quoted(name)}: {error}") from None
         if not value.strip():
-            raise SecretSourceError(
-                f"secret {quoted(name)}: {self.source} is empty; give it a value, or drop the secret"
-            )
+            what = "its value" if self.kind == "value" else self.source
+            raise SecretSourceError(f"secret {quoted(name)}: {what} is empty; give it a value, or leave the secret out")
         return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier, cache_scope=self.cache_scope)
 
     def resolve_as(self, name: str, found: SecretValue) -> SecretValue:
@@ -339,6 +339,18 @@ def as_secret(given: str | bytes | Secret) -> Secret:
     return Secret.from_value(given)
 
 
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file or a pipe; `~` is the home directory.
+
+    Raises:
+        SecretSourceError: it can't be read, or has more bytes than a secret.
+    """
+    try:
+        return _contents(_expanded(path))
+    except _UnavailableError as error:
+        raise SecretSourceError(str(error)) from None
+
+
 def _expanded(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser()
@@ -362,11 +374,14 @@ def _contents(path: Path) -> bytes:
 
 
 def _variables(path: Path) -> dict[str, bytes]:
+    # Here, so that python-dotenv is imported by those alone who read such a file.
+    from container_image.secrets import dotenv
+
     data = _contents(path)
     try:
-        return dotenv.parse(data)
+        return dotenv.parse(data).values
     except dotenv.DotenvError as error:
-        raise _UnavailableError(f"the file {shown(path)} is not a dotenv file: line {error.line}") from None
+        raise _UnavailableError(f"the file {shown(path)} is not a dotenv file: {error}") from None
 
 
 def _variable(path: Path, name: str) -> bytes:

@@ -395,7 +395,7 @@ def test_what_is_padded_tells_a_size_of_some_few(data: bytes) -> None:
     assert len(padded) in (256, 512, 1024, 2048, 4096)
 
 
-def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_path: Path) -> None:
+def test_dotenv_files_are_imported(store: SecretStore, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text(
         "\ufeff# a comment\nexport A='single $A'\nB=\"two\\nlines\"\nC=plain # comment\nURL=https://u:${A}@x\nA=last\n",
@@ -408,7 +408,7 @@ def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_p
         "A": b"last",
         "B": b"two\nlines",
         "C": b"plain",
-        "URL": b"https://u:${A}@x",
+        "URL": b"https://u:single $A@x",
     }
     assert [item.default_exposed for item in stored] == [True, True, False, True]
 
@@ -418,9 +418,12 @@ def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_p
     [
         ("A=1\n\nhunter2 hunter3\n", "line 3 is not NAME=VALUE"),
         ("A=1\nhunter2", "line 2 is not NAME=VALUE"),
-        ("A=1\nB=\n", "line 2: B has no value"),
+        ("A=1\nB='open\nC=3\n", "nothing was imported: line 2 begins a quote that is not closed"),
+        ("A=1\nB='closed' hunter2\n", "line 2 has more than a comment behind the closing quote"),
+        ("A=1\n\n  B" + " " * 1000 + "=1", "line 3 has 1,000 blanks in a row"),
+        ("A=\n", "there is no variable with a value in it"),
         ("A=1\nhunter-2=x\n", "line 2: its name has other characters"),
-        ("# nothing\n", "there is no variable in it"),
+        ("# nothing\n", "there is no variable with a value in it"),
     ],
 )
 def test_a_dotenv_file_that_is_none_imports_nothing(
