@@ -36,7 +36,7 @@ _WORD = re.compile(r"(?P<lower>[^\W\d_A-Z]+\d{0,4})|(?P<upper>[A-Z]+\d{0,4})|(?P
 _HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # Technical words that mix letters and digits as tokens do.
 _KNOWN = re.compile(
-    r"s3|ec2|b2|h2|k8s|auth0|ed25519|i18n|l10n|e2e|a11y|b64|p12|p8|x86|x64|x509|x5[ct]|[vV]\d{1,3}|oauth2|http2|"
+    r"(?i:s3|ec2|b2|h2|k8s|auth0|ed25519|i18n|l10n|e2e|a11y|b64|p12|p8|x86|x64|x509|x5[ct]|v\d{1,3}|oauth2|http2)|"
     r"\d{1,3}(?:d|h|m|s|rc\d?|a\d|b\d|bit)|2fa|py3\d{0,2}|cu1\d\d"
 )
 _PREFIXED = re.compile(r"^(?:[sS]3|[eE]c2|k8s|[oO]?[aA]uth[02]|http2|b64|p12|x509)(?=[A-Z])|(?<=[a-z])V\d{1,2}$")
@@ -112,7 +112,7 @@ def is_name(text: str) -> bool:
     if not text:
         # Nothing but a digest, or the path of what exists.
         return True
-    return len(text) <= _LONGEST and bool(_NAME.fullmatch(text)) and _is_made_of_words(text)
+    return is_worded(text)
 
 
 def is_reference(text: str) -> bool:
@@ -169,7 +169,10 @@ def _behind_existing(path: str) -> str:
     return path
 
 
-def _is_made_of_words(text: str) -> bool:
+def is_worded(text: str) -> bool:
+    """Whether a text is made of words, in usual case, with `/`, `:`, `.`, `_` and `-` between them."""
+    if len(text) > _LONGEST or not _NAME.fullmatch(text) or _PREFIXES.search(text):
+        return False
     words = [word for word in _SEPARATORS.split(text) if word]
     # `HUGGINGFACEHUB_API_TOKEN`: the one word vouches for the other.
     usual = any(map(_USUAL.fullmatch, words))

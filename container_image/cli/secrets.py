@@ -126,7 +126,10 @@ def import_command(path: Path, environment: str | None, exposed: bool | None, ke
         raise InvalidInputError("there is no such file; import takes a PATH, and NAME=VALUE is for `secrets set`")
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     source = sys.stdin.buffer.read() if str(path) == "-" else path
-    _say_set(store.secrets.import_dotenv(source, environment, exposed, on_note=say))
+    notes: list[str] = []
+    _say_set(store.secrets.import_dotenv(source, environment, exposed, on_note=notes.append))
+    for note in notes:
+        say(note)
 
 
 @secrets.command("list")

@@ -466,9 +466,23 @@ def test_neither_key_nor_url_reaches_a_child(monkeypatch: pytest.MonkeyPatch) ->
     ["mysql://u:hunter2@h/d", "hunter2", "sqlite://", "sqlite:///:memory:", "postgresql+psycopg2://u:hunter2@h/d", ""],
 )
 def test_what_is_no_stores_url_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"write sqlite:////absolute/path.db, or postgresql\+psycopg") as caught:
+    with pytest.raises(InvalidInputError, match=r"write the path of a file, .*, or postgresql\+psycopg") as caught:
         SecretStore.open(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_is_named_by_the_path_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in (str(tmp_path / "a b" / "store.db"), "~/store.db", "./other.db", f"sqlite:///{tmp_path}/last.db"):
+        monkeypatch.setenv("CONTAINER_IMAGE_STORE", path)
+        SecretStore.open().secrets.set("TOKEN", "a")
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.db")) == [
+        "a b/store.db",
+        "last.db",
+        "other.db",
+        "store.db",
+    ]
 
 
 def test_a_database_that_answers_not_or_is_none_is_named_without_its_password(tmp_path: Path) -> None:
