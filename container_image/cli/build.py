@@ -127,6 +127,7 @@ def _request(target: str, options: dict[str, Any]) -> BuildRequest:
 def _with_scopes(request: BuildRequest, options: tuple[str, ...]) -> BuildRequest:
     """The build with secrets in cache scopes."""
     held = dict(request.secrets)
+    scopes: dict[str, str] = {}
     for number, text in enumerate(options, 1):
         name, separator, scope = text.partition("=")
         if not separator:
@@ -135,6 +136,8 @@ def _with_scopes(request: BuildRequest, options: tuple[str, ...]) -> BuildReques
             raise InvalidInputError(
                 f"--secret-cache-scope number {number}: no secret has its id; there are: {listed(held)}"
             )
+        if scopes.setdefault(name, scope) != scope:
+            raise InvalidInputError(f"--secret-cache-scope number {number}: its id has another scope already; give one")
         held[name] = held[name].replaced(cache_scope=checked_scope(scope))
     return replace(request, secrets=held)
 

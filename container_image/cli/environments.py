@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from container_image.cli.once import once
 from container_image.cli.secrets import debug_option, json_option, open_store
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
@@ -19,7 +20,7 @@ def environments() -> None:
 
 @environments.command("create")
 @click.argument("name")
-@click.option("--description", metavar="TEXT", help="What it is for.")
+@once("--description", metavar="TEXT", help="What it is for.")
 @debug_option
 def create_command(name: str, description: str | None) -> None:
     """Make the environment NAME."""

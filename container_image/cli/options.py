@@ -18,7 +18,7 @@ from container_image.shown import is_name, listed, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_KEYS = frozenset({"id", "type", "env", "src", "source", "store"})
+_KEYS = {"id": "id", "type": "type", "env": "env", "src": "src", "source": "src", "store": "store"}
 
 
 def secret_option(function: Command) -> Command:
@@ -130,7 +130,7 @@ def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Se
         if fields is None:
             # What stands there may be the secret itself, so it is not repeated.
             raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]")
-        source = fields.get("src") or fields.get("source")
+        source = fields.get("src")
         name = fields.get("id") or (source and Path(source).name) or fields.get("env")
         if not name:
             raise InvalidInputError(f"--secret number {number}: has no id; write id=NAME")
@@ -138,7 +138,11 @@ def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Se
             raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
         if stored and set(fields) == {"id"}:
             fields["store"] = name
-        secrets[name] = _source(f"--secret {_told(number, name)}", name, fields, source)
+        secret = _source(f"--secret {_told(number, name)}", name, fields, source)
+        if secrets.setdefault(name, secret) != secret:
+            raise InvalidInputError(
+                f"--secret {_told(number, name)}: two sources are given for this id; give one, and a former value with --earlier"
+            )
     return secrets
 
 
@@ -151,7 +155,7 @@ def parse_earlier(given: Sequence[str], names: Collection[str]) -> dict[str, lis
     earlier: dict[str, list[Secret]] = {}
     for number, text in enumerate(given, 1):
         fields = _fields(text) or {}
-        name, source = fields.get("id"), fields.get("src") or fields.get("source")
+        name, source = fields.get("id"), fields.get("src")
         if not name or not (source or fields.get("env")):
             raise InvalidInputError(f"--earlier number {number}: expected id=NAME,env=VARIABLE or id=NAME,src=FILE")
         if name not in names:
@@ -161,17 +165,17 @@ def parse_earlier(given: Sequence[str], names: Collection[str]) -> dict[str, lis
 
 
 def _fields(text: str) -> dict[str, str] | None:
-    """The pairs of one `--secret`; None unless it is made of such pairs."""
+    """The pairs of one `--secret`; None unless it is made of such pairs, with one value for each key."""
     try:
         parts = next(csv.reader([text], strict=True), [])
     except csv.Error:
         return None
-    fields = {}
+    fields: dict[str, str] = {}
     for part in parts:
         key, separator, value = part.partition("=")
-        if not separator or key.lower() not in _KEYS:
+        key = _KEYS.get(key.lower(), "")
+        if not separator or not key or fields.setdefault(key, value) != value:
             return None
-        fields[key.lower()] = value
     return fields
 
 
@@ -207,7 +211,7 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
         InvalidInputError: a format that is not known.
         OutputError: a path that can't be written.
     """
-    reports = []
+    reports: list[tuple[str, Path]] = []
     for number, text in enumerate(given, 1):
         form, separator, path = text.partition("=")
         if not separator or form not in FORMATS or not path:
@@ -226,6 +230,8 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
             raise OutputError(
                 f"--report {form}={shown(path)}: it can't be written; name a file in a directory that can"
             )
+        if target in [other for _, other in reports]:
+            raise InvalidInputError(f"--report number {number}: another report has its path; give each one its own")
         reports.append((form, target))
     return reports
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from container_image.cli.once import once
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
 from container_image.errors import InvalidInputError, OutputError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+ONE_ENVIRONMENT = "name one environment (a container's variable is given with -e NAME=VALUE)"
+
+
 def open_store(**options: Any) -> SecretStore:
     """The store, which says on stderr where a new one is."""
     from container_image.store import SecretStore
@@ -35,8 +39,8 @@ def open_store(**options: Any) -> SecretStore:
 
 def env_option(function: Command) -> Command:
     """`--env`."""
-    return click.option(
-        "--env", "environment", metavar="NAME",
+    return once(
+        "--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT,
         help="The environment; without it, the one of CONTAINER_IMAGE_ENV, else main.",
     )(function)  # fmt: skip
 
@@ -53,14 +57,26 @@ def debug_option(function: Command) -> Command:
 
 def _setting_options(function: Command) -> Command:
     for option in (
-        click.option("--keep", type=click.IntRange(min=0), metavar="NUMBER",
-                     help="How many earlier versions stay, for audits: 10, unless told otherwise."),
-        click.option("--exposed-by-default/--not-exposed-by-default", "exposed", default=None,
-                     help="Whether a run gets the secret without naming it. Once chosen, it stays so."),
+        once("--keep", type=click.IntRange(min=0), metavar="NUMBER",
+             help="How many earlier versions stay, for audits: 10, unless told otherwise."),
+        click.option("--not-exposed-by-default", "unexposed", is_flag=True, help="A run gets the secret with --only alone."),
+        click.option("--exposed-by-default", "exposed", is_flag=True,
+                     help="A run gets the secret without naming it, which is so unless it was chosen otherwise."),
         env_option,
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def _exposure(exposed: bool, unexposed: bool) -> bool | None:
+    """What the two options ask for; None is the earlier choice.
+
+    Raises:
+        InvalidInputError: both are given.
+    """
+    if exposed and unexposed:
+        raise InvalidInputError("--exposed-by-default and --not-exposed-by-default contradict each other; give one")
+    return not unexposed if exposed or unexposed else None
 
 
 class _Group(click.Group):
@@ -91,7 +107,7 @@ _LITERAL = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 @secrets.command("set", context_settings=_LITERAL)
 @click.argument("given", nargs=-1, metavar="NAME[=VALUE]...", type=click.UNPROCESSED)
 @click.option("--from-file", "files", multiple=True, metavar="NAME=PATH", help="The bytes of a file, as they are.")
-@click.option("--stdin", "piped", metavar="NAME", help="What is on stdin, less one newline at its end.")
+@once("--stdin", "piped", metavar="NAME", help="What is on stdin, less one newline at its end.")
 @_setting_options
 @debug_option
 def set_command(
@@ -99,25 +115,27 @@ def set_command(
     files: tuple[str, ...],
     piped: str | None,
     environment: str | None,
-    exposed: bool | None,
+    exposed: bool,
+    unexposed: bool,
     keep: int | None,
 ) -> None:
     """Set secrets, all or none of them.
 
     NAME alone asks for the value, so that it is in no shell's history. NAME=VALUE is taken as it is written.
     """
+    exposure = _exposure(exposed, unexposed)
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     # Before it asks for a value that would go nowhere.
     store.secrets.missing([], environment)
     values = _values(given, files, piped)
-    _say_set(store.secrets.set_all(values, environment, exposed))
+    _say_set(store.secrets.set_all(values, environment, exposure))
 
 
 @secrets.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
 @_setting_options
 @debug_option
-def import_command(path: Path, environment: str | None, exposed: bool | None, keep: int | None) -> None:
+def import_command(path: Path, environment: str | None, exposed: bool, unexposed: bool, keep: int | None) -> None:
     """Set the variables of the dotenv file PATH, all or none of them; `-` is standard input.
 
     The file is read as python-dotenv reads it. Variables without a value are left out, and named.
@@ -127,13 +145,13 @@ def import_command(path: Path, environment: str | None, exposed: bool | None, ke
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     source = sys.stdin.buffer.read() if str(path) == "-" else path
     notes: list[str] = []
-    _say_set(store.secrets.import_dotenv(source, environment, exposed, on_note=notes.append))
+    _say_set(store.secrets.import_dotenv(source, environment, _exposure(exposed, unexposed), on_note=notes.append))
     for note in notes:
         say(note)
 
 
 @secrets.command("list")
-@click.option("--env", "environment", metavar="NAME", help="The environment; without it, every one.")
+@once("--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT, help="The environment; without it, every one.")
 @json_option
 @debug_option
 def list_command(environment: str | None, as_json: bool) -> None:
@@ -178,8 +196,8 @@ def versions_command(name: str, environment: str | None, as_json: bool) -> None:
 
 
 @secrets.command("log")
-@click.option("--env", "environment", metavar="NAME", help="The environment; without it, every one.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Only so many, the newest.")
+@once("--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT, help="The environment; without it, every one.")
+@once("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Only so many, the newest.")
 @json_option
 @debug_option
 def log_command(environment: str | None, limit: int | None, as_json: bool) -> None:
