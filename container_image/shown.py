@@ -56,8 +56,10 @@ _USUAL = re.compile(
 )
 _ONE_CASE = re.compile(r"[a-z]{1,20}|[A-Z]{1,20}")
 _SHORTEST_MASKED = 6
+_FIELDS = re.compile("[=,]")
+_NUMBERS = re.compile(r"\d{1,5}(?:[.:]\d{1,5}){0,3}")
 _CUTS = re.compile(r"[=,:@/.]+|^-+")
-_MOST_CUTS = 32
+_MOST_CUTS = 16
 
 
 def shown(text: str | os.PathLike[str], instead: str = HIDDEN) -> str:
@@ -121,6 +123,11 @@ def is_reference(text: str) -> bool:
     return is_name(text) or (tagged is not None and tagged["name"].islower() and is_name(tagged["name"]))
 
 
+def is_setting(text: str) -> bool:
+    """Whether a text plainly is a name, or a list of settings as `type=oci,dest=app.tar` of names and numbers."""
+    return all(not field or is_name(field) or _NUMBERS.fullmatch(field) for field in _FIELDS.split(text))
+
+
 def masked(message: str, arguments: Iterable[str]) -> str:
     """A message in which no argument that may be a credential is repeated, nor a part of one, as in `KEY=VALUE`.
 
@@ -131,7 +138,7 @@ def masked(message: str, arguments: Iterable[str]) -> str:
         piece
         for argument in arguments
         for piece in _pieces(argument)
-        if len(piece) >= _SHORTEST_MASKED and not is_name(piece)
+        if len(piece) >= _SHORTEST_MASKED and not is_setting(piece)
     }
     spelled = {spelling for piece in pieces for spelling in (piece, repr(piece)[1:-1], str(PurePath(piece)))}
     for piece in sorted(spelled, key=len, reverse=True):
@@ -151,10 +158,10 @@ def unrepeated(*given: str) -> Iterator[None]:
 
 def _pieces(argument: str) -> Iterator[str]:
     """The argument, and what is between any two of its separators."""
-    ends = [0, *(end for match in _CUTS.finditer(argument) for end in match.span()), len(argument)]
+    cuts = [match.span() for match in _CUTS.finditer(argument)][:_MOST_CUTS]
     yield argument
-    for number, start in enumerate(ends[:_MOST_CUTS]):
-        for stop in ends[number + 1 : _MOST_CUTS]:
+    for start in (0, *(end for _, end in cuts)):
+        for stop in (*(begin for begin, _ in cuts), len(argument)):
             yield argument[start:stop]
 
 
@@ -180,10 +187,10 @@ def is_worded(text: str) -> bool:
         _is_word(word) or (usual and _ONE_CASE.fullmatch(word)) for word in words
     ):
         return False
-    # A long text that is made of short words is no name.
+    # Of short words alone, a text has few; of numbers alone, none is a name.
     letters = [sum(map(str.isalpha, word)) for word in words]
-    long = sum(count for count, word in zip(letters, words, strict=True) if count > 2 or _KNOWN.fullmatch(word))
-    return sum(letters) > 0 and (len(text) <= 8 or 2 * long >= sum(letters))
+    short = [count for count, word in zip(letters, words, strict=True) if 0 < count < 3 and not _KNOWN.fullmatch(word)]
+    return sum(letters) > 0 and (len(short) < 4 or 2 * sum(short) <= sum(letters))
 
 
 def _is_word(word: str) -> bool:

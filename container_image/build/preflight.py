@@ -110,7 +110,7 @@ def _files(request: BuildRequest) -> Iterator[str]:
         if Path(place).is_dir():
             contexts[f" {name!r}"] = (Path(place), _read(ignore) or "", str(ignore))
         elif "://" not in place and not is_remote(place):
-            yield f"build context {name!r}: {place}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
+            yield f"build context {quoted(name)}: {shown(place)}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
     for context, (directory, rules, file) in contexts.items():
         if isinstance(directory, str):
             continue

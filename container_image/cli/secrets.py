@@ -20,6 +20,8 @@ from container_image.cli.tables import local, show_json, show_table, utc
 from container_image.errors import InvalidInputError, OutputError
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
+from container_image.secrets.sensitivity import looks_random
+from container_image.shown import is_name
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore, StoredSecret
@@ -286,6 +288,11 @@ def _values(given: Sequence[str], files: Sequence[str], piped: str | None) -> di
         if not is_secret_name(name):
             raise InvalidInputError(
                 f"argument number {number}: expected NAME or NAME=VALUE, where NAME has letters, digits and underscores, and begins with no digit"
+            )
+        if not is_name(name) and (not value.strip("=") or looks_random(name.encode())):
+            # A value that ends with `=` is NAME=VALUE, too.
+            raise InvalidInputError(
+                f"argument number {number} may be a value: a name is made of words, as PIP_TOKEN; write NAME to be asked for the value, or NAME=VALUE"
             )
         if not separator and not sys.stdin.isatty():
             raise InvalidInputError(

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from container_image.errors import InvalidInputError
+from container_image.shown import HIDDEN, is_name
 
 FLAGS = {
     "detach": "d", "disable-content-trust": "", "init": "", "interactive": "i", "no-healthcheck": "",
@@ -118,6 +119,7 @@ def _truth(option: str, text: str) -> str:
 
 
 def _unknown(option: str) -> InvalidInputError:
+    told = option if len(option) < 3 or is_name(option.lstrip("-")) else HIDDEN
     return InvalidInputError(
-        f"{option} is no option of `docker run` or of this command; what belongs to the container's command goes behind --"
+        f"{told} is no option of `docker run` or of this command; what belongs to the container's command goes behind --"
     )
