@@ -42,6 +42,7 @@ from container_image.printable import printable
 from container_image.records import remember
 from container_image.release import release
 from container_image.secrets import SecretValue
+from container_image.shown import HIDDEN, is_reference
 from container_image.stored import note_use
 
 NOT_AUDITED = "not-audited"
@@ -86,7 +87,8 @@ def build_through(
     with receiving(on_event), open_run(request, LogSearch) as run:
         # With the text of a Dockerfile that had to be fetched.
         request = run.request
-        name = request.tags[0] if request.tags else request.file
+        named = request.tags[0] if request.tags else request.file
+        name = named if is_reference(named) else HIDDEN
         note_use("build", name, request.held.values())
         # The output is redacted of these, and the image is searched for them; no step is given one.
         note_use("audit", name, request.beside)

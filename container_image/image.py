@@ -42,6 +42,7 @@ from container_image.errors import DockerfileError, DockerfileNotFoundError, Inv
 from container_image.gate import BuiltImage, build_through
 from container_image.requirements import Installer, Requirements, check_values, read_requirements, with_step
 from container_image.secrets import Secret, SecretValue, as_secret, as_written, stored_names
+from container_image.shown import quoted, shown
 from container_image.stored import Environments
 
 __all__ = ["BuiltImage", "ContainerImage"]
@@ -147,7 +148,7 @@ class ContainerImage(BaseModel):
         try:
             text = Path(path).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise DockerfileNotFoundError(f"{path}: there is no such Dockerfile; name one that exists") from None
+            raise DockerfileNotFoundError(f"{shown(path)}: there is no such Dockerfile; name one that exists") from None
         image = cls(dockerfile_str=text, **kwargs)
         image._file, image._line_offset = _relative(str(path)), 0
         return image
@@ -218,7 +219,7 @@ class ContainerImage(BaseModel):
     @classmethod
     def _is_builder(cls, builder: str | None) -> str | None:
         if builder and builder not in _BUILDERS:
-            raise ValueError(f"Invalid builder: {builder}, must be one of {set(_BUILDERS)}")
+            raise ValueError(f"Invalid builder: {shown(str(builder))}, must be one of {set(_BUILDERS)}")
         return builder
 
     @field_validator("entrypoint", "cmd")
@@ -500,7 +501,7 @@ def _as_text(name: str, secret: str | Secret | SecretValue, resolve: bool) -> st
         if secret.stored is not None:
             return f"${secret.stored.name}"
         if secret.kind != "value" and not resolve:
-            raise InvalidInputError(f"secret {name!r} comes from {secret.source}; to_dict(resolve=True) reads it")
+            raise InvalidInputError(f"secret {quoted(name)} comes from {secret.source}; to_dict(resolve=True) reads it")
         secret = secret.resolve(name)
     return as_written(secret.reveal().decode("utf-8", "surrogateescape"))
 

@@ -18,6 +18,7 @@ from container_image.secrets import (
     resolve_secrets,
     stored_names,
 )
+from container_image.shown import quoted
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore
@@ -44,7 +45,7 @@ def from_store(references: Mapping[str, StoredName], environment: str | None = N
         asked = {id_: item for id_, item in references.items() if (item.environment or environment) == place}
         missing = set(secrets.missing([item.name for item in asked.values()], place))
         problems += [
-            f"secret {id_!r}: the store has none of the name that follows the $; a literal that begins with $ is written with $$ in its place"
+            f"secret {quoted(id_)}: the store has none of the name that follows the $; a literal that begins with $ is written with $$ in its place"
             for id_, item in asked.items()
             if item.name in missing and not item.showable
         ]

@@ -100,8 +100,9 @@ def audit_reference(
         ImageNotFoundError, ImageReadError, EngineError: the image can't be had.
         StoreError: the use of the store's secrets can't be logged.
     """
-    note_use("audit", reference, values)
     with receiving(on_event), opener(reference) as opened:
+        # The image exists, so the reference is not a value in the wrong place, and can be in the log.
+        note_use("audit", reference, values)
         report = audit_source(
             opened,
             values,

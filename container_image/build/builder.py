@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from container_image.build.client import Client
 from container_image.build.request import BuildRequest
 from container_image.errors import EngineError, InvalidInputError, PreflightError
+from container_image.shown import masked, shown
 
 _FIELD = re.compile(r"^(Driver|Endpoint):[ \t]*(\S*)", re.MULTILINE)
 _CONTAINERD = '"io.containerd.snapshotter.v1"'
@@ -38,7 +39,9 @@ def find_builder(client: Client, name: str | None) -> Builder:
     except EngineError as error:
         if name is None:
             raise
-        raise InvalidInputError(f"--builder {name}: {error}; `docker buildx ls` lists those there are") from None
+        raise InvalidInputError(
+            f"--builder {shown(name)}: {masked(str(error), [name])}; `docker buildx ls` lists those there are"
+        ) from None
     fields: dict[str, str] = {}
     for key, value in _FIELD.findall(text):
         fields.setdefault(key, value)

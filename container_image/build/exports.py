@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from container_image.errors import InvalidInputError
+from container_image.shown import HIDDEN, is_setting
 
 _FILES = {"oci": "oci-archive", "docker": "docker-archive", "tar": "rootfs", "local": "rootfs"}
 # What says how a cache is written, and not where to.
@@ -100,17 +101,19 @@ def parse_outputs(specs: Sequence[str], *, push: bool = False) -> Outputs:
                 names += [item.strip() for item in name.split(",")]
             push |= kind == "registry" or attributes.pop("push", "false").lower() in ("true", "1", "")
             if "push-by-digest" in attributes:
-                raise InvalidInputError(f"--output {spec}: push-by-digest can't be honoured: what is pushed has a tag")
+                raise InvalidInputError(
+                    f"--output {_told(spec)}: push-by-digest can't be honoured: what is pushed has a tag"
+                )
             image |= {key: value for key, value in attributes.items() if key not in ("unpack", "store")}
         elif kind in _FILES:
             if not dest and kind == "local":
                 raise InvalidInputError(
-                    f"--output {spec}: dest is missing; name a directory, as in type=local,dest=out"
+                    f"--output {_told(spec)}: dest is missing; name a directory, as in type=local,dest=out"
                 )
             files.append(Export(kind, dest or "-", attributes))
         else:
             known = ", ".join(("image", "registry", *_FILES))
-            raise InvalidInputError(f"--output {spec}: the type is one of {known}")
+            raise InvalidInputError(f"--output {_told(spec)}: the type is one of {known}")
     if sum(file.dest == "-" for file in files) > 1:
         raise InvalidInputError("--output: only one can go to stdout; give the others a dest")
     return Outputs(push, tuple(names), image, tuple(files))
@@ -128,16 +131,22 @@ def parse_caches(specs: Sequence[str]) -> tuple[CacheExport, ...]:
         if set(attributes) == {spec}:
             attributes = {"type": "registry", "ref": spec}
         if not attributes.get("type"):
-            raise InvalidInputError(f"--cache-to {spec}: the type is missing, as in type=registry,ref=HOST/NAME")
+            raise InvalidInputError(f"--cache-to {_told(spec)}: the type is missing, as in type=registry,ref=HOST/NAME")
         caches.append(CacheExport(attributes))
     return tuple(caches)
+
+
+def _told(spec: str) -> str:
+    return spec if is_setting(spec) else HIDDEN
 
 
 def _parse(option: str, spec: str) -> dict[str, str]:
     try:
         fields = next(csv.reader([spec], strict=True), [])
     except csv.Error:
-        raise InvalidInputError(f"{option} {spec}: not KEY=VALUE pairs with commas between them; correct it") from None
+        raise InvalidInputError(
+            f"{option} {_told(spec)}: not KEY=VALUE pairs with commas between them; correct it"
+        ) from None
     if not fields:
         raise InvalidInputError(f"{option}: it is empty; name a destination")
     return {key.strip().lower() if separator else key: value for key, separator, value in _pairs(fields)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,8 +14,10 @@ from container_image.build.tagging import RESERVED
 from container_image.dockerfile import parse
 from container_image.errors import InvalidInputError, PreflightError
 from container_image.excludes import docker_excludes
+from container_image.near import near
 from container_image.secrets import SecretValue, inner_values
 from container_image.secrets.value import MAX_SIZE
+from container_image.shown import is_name, quoted, shown
 
 _MIN_WRITTEN = 8
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -50,7 +51,7 @@ def preflight(request: BuildRequest, mounted: Collection[Mounted] | None) -> Non
 def _tags(request: BuildRequest) -> Iterator[str]:
     for tag in request.tags:
         if not _REFERENCE.fullmatch(tag):
-            yield f"{tag!r} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
+            yield f"{quoted(tag)} is no name for an image; write [HOST[:PORT]/]name[:TAG], the name in lower case"
     if request.push and not request.tags:
         yield "there is no name to push the image under; give one with -t HOST/NAME:TAG"
     if request.keep_history and request.forget_history:
@@ -60,9 +61,9 @@ def _tags(request: BuildRequest) -> Iterator[str]:
 def _names(request: BuildRequest) -> Iterator[str]:
     for name, value in request.secrets.items():
         if not name or not all(character.isprintable() or character == "\t" for character in name):
-            yield f"secret {name!r}: its id is empty or has control characters; give it one that can be printed"
+            yield f"secret {quoted(name)}: its id is empty or has control characters; give it one that can be printed"
         if len(value) > MAX_SIZE:
-            yield f"secret {name!r} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
+            yield f"secret {quoted(name)} is {len(value)} bytes; BuildKit takes {MAX_SIZE} at most: give less, or COPY nothing secret"
 
 
 def _overrides(request: BuildRequest) -> Iterator[str]:
@@ -81,14 +82,17 @@ def _mounts(request: BuildRequest, mounted: Collection[Mounted]) -> Iterator[str
     for name, item in missing.items():
         yield f"{request.place(item.line)}: the secret {name!r} is required by a mount and not given; {_advice(name)}"
     names = {item.name for item in (*mounted, *written)}
-    unused = [name for name in request.secrets if name not in names and not RESERVED.fullmatch(name)]
-    for name in unused if not request.allow_unused else ():
+    for name in request.secrets:
+        # Reports name each secret, so a name that may be the value itself must be in the Dockerfile.
+        allowed = request.allow_unused and is_name(name)
+        if allowed or name in names or RESERVED.fullmatch(name):
+            continue
         like = _nearest(name, [item for item in written if not item.is_given(request)])
         if like is not None:
-            yield f"secret {name!r} is given and never mounted; did you mean {like.name!r}, which {request.place(like.line)} mounts?"
+            yield f"secret {quoted(name)} is given and never mounted; did you mean {like.name!r}, which {request.place(like.line)} mounts?"
         else:
             yield (
-                f"secret {name!r} is given and never mounted; add RUN --mount=type=secret,id={name}, drop the secret, "
+                f"secret {quoted(name)} is given and never mounted; add RUN --mount=type=secret,id={shown(name, 'NAME')}, drop the secret, "
                 "or allow it (--allow-unused)"
             )
     yield from _collisions(request, written)
@@ -108,9 +112,9 @@ def _advice(name: str) -> str:
 
 def _nearest(name: str, mounted: Sequence[Mounted]) -> Mounted | None:
     """The mount whose id is spelled most like a name."""
-    folded = {item.name.casefold(): item for item in mounted}
-    found = difflib.get_close_matches(name.casefold(), folded, 1)
-    return folded[found[0]] if found else None
+    by_name = {item.name: item for item in mounted}
+    found = near(name, by_name)
+    return by_name[found[0]] if found else None
 
 
 def _collisions(request: BuildRequest, written: Iterable[Mounted]) -> Iterator[str]:
@@ -137,7 +141,7 @@ def _files(request: BuildRequest) -> Iterator[str]:
         if Path(place).is_dir():
             contexts[f" {name!r}"] = (Path(place), _read(ignore) or "", str(ignore))
         elif "://" not in place and not is_remote(place):
-            yield f"build context {name!r}: {place}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
+            yield f"build context {quoted(name)}: {shown(place)}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
     held = request.held
     for context, (directory, rules, file) in contexts.items():
         if isinstance(directory, str):
@@ -203,8 +207,8 @@ def _written(request: BuildRequest) -> Iterator[str]:
         for place, text in places:
             for name, _ in _shown(value, found, text.encode("utf-8", "surrogateescape")):
                 yield f"the value of secret {name} is in the {redacted.text(place)}, which ships; mount the secret instead"
-        for name, shown in _shown(value, found, whole):
-            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in shown)), None)
+        for name, written in _shown(value, found, whole):
+            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in written)), None)
             yield f"{request.place(line)}: the value of secret {name} is written in the Dockerfile, which ships in the history; mount it instead"
 
 
@@ -220,9 +224,9 @@ def _shown(value: SecretValue, found: list[bytes], text: bytes) -> Iterator[tupl
         for item in inner_values(SecretValue(value.name, version)):
             if not item.public and not item.whole:
                 inner.setdefault(item.name, []).extend(_patterns(SecretValue(item.name, item.value)))
-    named = {name: shown for name, shown in inner.items() if any(data in text for data in shown)}
-    for name, shown in (named or {value.name: found}).items():
-        yield (repr(name) if value.environment is None else f"{name!r} of {value.environment}"), shown
+    named = {name: written for name, written in inner.items() if any(data in text for data in written)}
+    for name, written in (named or {value.name: found}).items():
+        yield (repr(name) if value.environment is None else f"{name!r} of {value.environment}"), written
 
 
 def _patterns(value: SecretValue) -> list[bytes]:

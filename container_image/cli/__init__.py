@@ -24,6 +24,7 @@ from container_image.errors import (
     SecretLeakError,
 )
 from container_image.printable import printable
+from container_image.shown import masked
 
 _COMMANDS = {
     "build": Late("container_image.cli.build:build", "Build an image, search it for its secrets, tag it if it is clean."),
@@ -92,6 +93,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], ready: Callable[[], None] = lambda: None) -> int:
     """The exit code of a command line. `ready` is called when the command is imported, before it runs."""
+
+    def fail(error: ContainerImageError, status: int) -> int:
+        return _say(masked(str(error), arguments), status)
+
     choose(None)
     debug = not {"--debug", "-D"}.isdisjoint(arguments)
     error_code = 2
@@ -105,21 +110,21 @@ def _run(arguments: list[str], ready: Callable[[], None] = lambda: None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        _show(error)
+        _show(error, arguments)
         return error_code
     except (SecretLeakError, AuditWarnedError) as error:
-        return _say(str(error), 1)
+        return fail(error, 1)
     except AuditIncompleteError as error:
-        return _say(str(error), 3)
+        return fail(error, 3)
     except NotStartedError as error:
-        return _say(str(error), error.status)
+        return fail(error, error.status)
     except ContainerImageError as error:
         if debug:
             traceback.print_exc()
         if isinstance(error, OutputError) and isinstance(error.__context__, AuditFailedError):
             # A leak matters more than the report that can't be written, so it is told too.
-            _say(str(error.__context__), 1)
-        return _say(str(error), error_code)
+            fail(error.__context__, 1)
+        return fail(error, error_code)
     except Exception as error:  # the last resort: one line, never a traceback, which may hold a value
         if debug:
             traceback.print_tb(error.__traceback__)
@@ -128,13 +133,17 @@ def _run(arguments: list[str], ready: Callable[[], None] = lambda: None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _show(error: click.ClickException) -> None:
-    """An error of click's, with the usage of the command that it is about."""
+def _show(error: click.ClickException, arguments: list[str]) -> None:
+    """An error of click's, with the usage of the command that it is about. It repeats no argument that may be a credential."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         # Help is styled for stdout.
         print(click.unstyle(error.ctx.get_usage()), file=sys.stderr)
         print(f"`{error.ctx.command_path} --help` explains it, with examples.\n", file=sys.stderr)
-    print(styled("Error:", sys.stderr, "red", bold=True), printable(error.format_message()), file=sys.stderr)
+    print(
+        styled("Error:", sys.stderr, "red", bold=True),
+        printable(masked(error.format_message(), arguments)),
+        file=sys.stderr,
+    )
 
 
 def _say(message: str, status: int) -> int:

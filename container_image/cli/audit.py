@@ -44,6 +44,7 @@ from container_image.formats.words import Failure, Outcome
 from container_image.oci import Source, is_stdin, open_image, open_stdin
 from container_image.printable import printable
 from container_image.secrets import SecretValue
+from container_image.shown import is_name, masked, shown
 from container_image.stored import Environments
 
 AUDIT_SECTIONS = {
@@ -175,6 +176,11 @@ def audit(
         raise InvalidInputError(
             "no secret to search for: give one, as in --secret id=TOKEN,env=TOKEN or id=npmrc,src=~/.npmrc, or an environment that has some, as --env NAME"
         )
+    for number, name in enumerate(given, 1):
+        if not is_name(name):
+            raise InvalidInputError(
+                f"--secret number {number}: its id may be the value itself, and reports would show it; write id=NAME, with a name such as PIP_TOKEN"
+            )
     policy = policy_of(options, platforms=platforms)
     for name, values in parse_earlier(earlier, given).items():
         given[name] = given[name].with_earlier(values)
@@ -237,9 +243,9 @@ def _outcome(reference: str, values: Sequence[SecretValue], policy: AuditPolicy,
     except ContainerImageError as error:
         if debug:
             traceback.print_exc()
-        message = str(error)
-        say(message if reference.removeprefix("./") in message else f"{reference}: {message}")
-        return Failure(reference, message)
+        message = masked(str(error), [reference])
+        say(message if reference.removeprefix("./") in message else f"{shown(reference)}: {message}")
+        return Failure(shown(reference), message)
 
 
 def _tell_verdicts(references: Sequence[str], outcomes: Sequence[Outcome]) -> None:

@@ -30,6 +30,7 @@ from container_image.gate import NOT_AUDITED, OnEvent, build_through
 from container_image.printable import printable
 from container_image.progress import Display, console
 from container_image.secrets import checked_scope
+from container_image.shown import listed
 from container_image.stored import Environments
 
 _LIVE = {"tty": True, "plain": False}
@@ -222,14 +223,17 @@ def _request(target: str, options: dict[str, Any]) -> BuildRequest:
 def _with_scopes(request: BuildRequest, options: tuple[str, ...]) -> BuildRequest:
     """The build with secrets in cache scopes."""
     held = dict(request.secrets)
+    scopes: dict[str, str] = {}
     for number, text in enumerate(options, 1):
         name, separator, scope = text.partition("=")
         if not separator:
             raise InvalidInputError(f"--secret-cache-scope number {number}: expected ID=SCOPE")
         if name not in held:
             raise InvalidInputError(
-                f"--secret-cache-scope number {number}: no secret has its id; there are: {', '.join(held) or 'none'}"
+                f"--secret-cache-scope number {number}: no secret has its id; there are: {listed(held)}"
             )
+        if scopes.setdefault(name, scope) != scope:
+            raise InvalidInputError(f"--secret-cache-scope number {number}: its id has another scope already; give one")
         held[name] = held[name].replaced(cache_scope=checked_scope(scope))
     return replace(request, secrets=held)
 

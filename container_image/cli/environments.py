@@ -7,6 +7,7 @@ import sys
 import click
 
 from container_image.cli.command import Group
+from container_image.cli.once import once
 from container_image.cli.secrets import debug_option, json_option, open_store
 from container_image.cli.signals import undone
 from container_image.cli.streams import say
@@ -37,7 +38,7 @@ def environments() -> None:
 """,
 )
 @click.argument("name")
-@click.option("--description", metavar="TEXT", help="A note for whoever lists the environments.")
+@once("--description", metavar="TEXT", help="A note for whoever lists the environments.")
 @debug_option
 def create_command(name: str, description: str | None) -> None:
     """Create the environment NAME."""

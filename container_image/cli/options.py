@@ -17,11 +17,12 @@ from container_image.errors import InvalidInputError, OutputError
 from container_image.formats import FORMATS, JOINED
 from container_image.formats.words import Outcome
 from container_image.secrets import Secret
+from container_image.shown import is_name, listed, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 WARNING_CODES = get_args(WarningCode)
-_KEYS = frozenset({"id", "type", "env", "src", "source", "store"})
+_KEYS = {"id": "id", "type": "type", "env": "env", "src": "src", "source": "src", "store": "store"}
 
 
 def secret_option(function: Command) -> Command:
@@ -141,7 +142,7 @@ def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Se
         if fields is None:
             # What stands there may be the secret itself, so it is not repeated.
             raise InvalidInputError(f"--secret number {number}: expected id=NAME[,env=VARIABLE|,src=FILE|,store=NAME]")
-        source = fields.get("src") or fields.get("source")
+        source = fields.get("src")
         name = fields.get("id") or (source and Path(source).name) or fields.get("env")
         if not name:
             raise InvalidInputError(f"--secret number {number}: has no id; write id=NAME")
@@ -149,7 +150,11 @@ def parse_secrets(given: Sequence[str], *, stored: bool = False) -> dict[str, Se
             raise InvalidInputError(f"--secret number {number}: its id can't be printed; write id=NAME")
         if stored and set(fields) == {"id"}:
             fields["store"] = name
-        secrets[name] = _source("--secret", name, fields, source)
+        secret = _source(f"--secret {_told(number, name)}", name, fields, source)
+        if secrets.setdefault(name, secret) != secret:
+            raise InvalidInputError(
+                f"--secret {_told(number, name)}: two sources are given for this id; give one, and a former value with --earlier"
+            )
     return secrets
 
 
@@ -162,42 +167,46 @@ def parse_earlier(given: Sequence[str], names: Collection[str]) -> dict[str, lis
     earlier: dict[str, list[Secret]] = {}
     for number, text in enumerate(given, 1):
         fields = _fields(text) or {}
-        name, source = fields.get("id"), fields.get("src") or fields.get("source")
+        name, source = fields.get("id"), fields.get("src")
         if not name or not (source or fields.get("env")):
             raise InvalidInputError(f"--earlier number {number}: expected id=NAME,env=VARIABLE or id=NAME,src=FILE")
         if name not in names:
-            known = ", ".join(names) or "none"
-            raise InvalidInputError(f"--earlier number {number}: no secret has its id; there are: {known}")
-        earlier.setdefault(name, []).append(_source("--earlier", name, fields, source))
+            raise InvalidInputError(f"--earlier number {number}: no secret has its id; there are: {listed(names)}")
+        earlier.setdefault(name, []).append(_source(f"--earlier {_told(number, name)}", name, fields, source))
     return earlier
 
 
 def _fields(text: str) -> dict[str, str] | None:
-    """The pairs of one `--secret`; None unless it is made of such pairs."""
+    """The pairs of one `--secret`; None unless it is made of such pairs, with one value for each key."""
     try:
         parts = next(csv.reader([text], strict=True), [])
     except csv.Error:
         return None
-    fields = {}
+    fields: dict[str, str] = {}
     for part in parts:
         key, separator, value = part.partition("=")
-        if not separator or key.lower() not in _KEYS:
+        key = _KEYS.get(key.lower(), "")
+        if not separator or not key or fields.setdefault(key, value) != value:
             return None
-        fields[key.lower()] = value
     return fields
+
+
+def _told(number: int, name: str) -> str:
+    """One of several options: by its id, or by its number where the id may be a value."""
+    return f"id={name}" if is_name(name) else f"number {number}"
 
 
 def _source(option: str, name: str, fields: Mapping[str, str], path: str | None) -> Secret:
     kind, variable = fields.get("type"), fields.get("env")
     if kind not in (None, "env", "file"):
-        raise InvalidInputError(f"{option} id={name}: type is env or file")
+        raise InvalidInputError(f"{option}: type is env or file")
     if sum(map(bool, (variable, path, fields.get("store")))) > 1:
-        raise InvalidInputError(f"{option} id={name}: give one of env, src and store")
+        raise InvalidInputError(f"{option}: give one of env, src and store")
     if stored := fields.get("store"):
         try:
             return Secret.from_name(stored)
         except InvalidInputError as error:
-            raise InvalidInputError(f"{option} id={name}: {error}") from None
+            raise InvalidInputError(f"{option}: {error}") from None
     if variable or kind == "env":
         return Secret.from_env(variable or path or name)
     if path or kind == "file":
@@ -214,13 +223,15 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
         InvalidInputError: a format that is not known.
         OutputError: a path that can't be written.
     """
-    reports = []
-    for text in given:
+    reports: list[tuple[str, Path]] = []
+    for number, text in enumerate(given, 1):
         form, separator, path = text.partition("=")
         if not separator or form not in FORMATS or not path:
-            raise InvalidInputError(f"--report {text}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}")
+            raise InvalidInputError(
+                f"--report number {number}: expected FORMAT=PATH, with FORMAT one of {', '.join(FORMATS)}"
+            )
         if path == "-":
-            raise InvalidInputError(f"--report {text}: for a report on stdout, write --format {form}")
+            raise InvalidInputError(f"--report {form}=-: for a report on stdout, write --format {form}")
         target = Path(path)
         directory = target.parent
         if (
@@ -228,7 +239,11 @@ def parse_reports(given: Sequence[str]) -> list[tuple[str, Path]]:
             or not directory.is_dir()
             or not os.access(target if target.exists() else directory, os.W_OK)
         ):
-            raise OutputError(f"--report {text}: {path} can't be written; name a file in a directory that can")
+            raise OutputError(
+                f"--report {form}={shown(path)}: it can't be written; name a file in a directory that can"
+            )
+        if target in [other for _, other in reports]:
+            raise InvalidInputError(f"--report number {number}: another report has its path; give each one its own")
         reports.append((form, target))
     return reports
 

@@ -9,6 +9,7 @@ import click
 from container_image.cli.child import ChildCommand, only_option, say_if_none
 from container_image.cli.command import Command
 from container_image.cli.forwarding import forwarding
+from container_image.cli.once import once
 from container_image.cli.secrets import debug_option, env_option, json_option
 from container_image.cli.tables import show_json, show_table
 from container_image.errors import InvalidInputError
@@ -27,7 +28,10 @@ class RunCommand(ChildCommand):
         # `-h VALUE` is docker's option for the container's host name.
         line, image, command = split(["--help"] if args == ["-h"] else args)
         own = [str(option) for option in line.own if option.name in OWN_VALUES]
-        own += [f"--{option.name}" for option in line.own if option.name in OWN_FLAGS and option.value == "true"]
+        flags = dict.fromkeys((option.name, option.value) for option in line.own if option.name in OWN_FLAGS)
+        if contradicted := next((name for name, value in flags if value == "true" and (name, "false") in flags), None):
+            raise InvalidInputError(f"--{contradicted} is given as true and as false; give it once")
+        own += [f"--{name}" for name, value in flags if value == "true"]
         rest = super().parse_args(ctx, own)
         ctx.params |= {"docker": line.docker, "image": image, "command": command}
         return rest
@@ -87,7 +91,7 @@ def _behind(words: tuple[str, ...]) -> tuple[str, ...]:
     is_flag=True,
     help="Give the secrets as files in /run/secrets, which `docker inspect` doesn't show, instead of as variables.",
 )
-@click.option(
+@once(
     "--replace", "replaced", metavar="NAME",
     help="Start the container NAME anew, as it was started, with the values that its secrets have now.",
 )  # fmt: skip

@@ -16,18 +16,24 @@ import click
 
 from container_image.cli import command as base
 from container_image.cli.command import Group
+from container_image.cli.once import once
 from container_image.cli.signals import undone
 from container_image.cli.streams import say
 from container_image.cli.tables import local, show_json, show_table, utc
-from container_image.errors import InvalidInputError, OutputError, SecretSourceError
+from container_image.errors import InvalidInputError, OutputError
 from container_image.near import did_you_mean
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
+from container_image.secrets.sensitivity import looks_random
+from container_image.shown import is_name
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore, StoredSecret
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+ONE_ENVIRONMENT = "name one environment (a container's variable is given with -e NAME=VALUE)"
 
 
 def open_store(**options: Any) -> SecretStore:
@@ -39,8 +45,8 @@ def open_store(**options: Any) -> SecretStore:
 
 def env_option(function: Command) -> Command:
     """`--env`."""
-    return click.option(
-        "--env", "environment", metavar="NAME",
+    return once(
+        "--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT,
         help="The environment. Without it: the one in CONTAINER_IMAGE_ENV, or else main.",
     )(function)  # fmt: skip
 
@@ -68,14 +74,27 @@ def debug_option(function: Command) -> Command:
 
 def _setting_options(function: Command) -> Command:
     for option in (
-        click.option("--keep", type=click.IntRange(min=0), metavar="NUMBER",
-                     help="Keep so many earlier versions, which audits search for. Without it: 10."),
-        click.option("--exposed-by-default/--not-exposed-by-default", "exposed", default=None,
-                     help="Whether `run` and `exec` give the secret without being told to (--only). A later `set` keeps the choice."),
+        once("--keep", type=click.IntRange(min=0), metavar="NUMBER",
+             help="Keep so many earlier versions, which audits search for. Without it: 10."),
+        click.option("--not-exposed-by-default", "unexposed", is_flag=True,
+                     help="`run` and `exec` give the secret only where --only names it. A later `set` keeps the choice."),
+        click.option("--exposed-by-default", "exposed", is_flag=True,
+                     help="`run` and `exec` give the secret without being told to. This is the default for a new secret."),
         env_option,
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def _exposure(exposed: bool, unexposed: bool) -> bool | None:
+    """What the two options ask for; None is the earlier choice.
+
+    Raises:
+        InvalidInputError: both are given.
+    """
+    if exposed and unexposed:
+        raise InvalidInputError("--exposed-by-default and --not-exposed-by-default contradict each other; give one")
+    return not unexposed if exposed or unexposed else None
 
 
 class _Unrepeated(click.UsageError):
@@ -152,7 +171,7 @@ _LITERAL = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 )
 @click.argument("given", nargs=-1, metavar="NAME[=VALUE]...", type=click.UNPROCESSED)
 @click.option("--from-file", "files", multiple=True, metavar="NAME=PATH", help="Set NAME to the bytes of a file.")
-@click.option("--stdin", "piped", metavar="NAME", help="Set NAME to what is on stdin, without one newline at its end.")
+@once("--stdin", "piped", metavar="NAME", help="Set NAME to what is on stdin, without one newline at its end.")
 @_setting_options
 @debug_option
 def set_command(
@@ -160,7 +179,8 @@ def set_command(
     files: tuple[str, ...],
     piped: str | None,
     environment: str | None,
-    exposed: bool | None,
+    exposed: bool,
+    unexposed: bool,
     keep: int | None,
 ) -> None:
     """Set secrets. If one of them can't be set, none is.
@@ -168,11 +188,12 @@ def set_command(
     NAME alone asks for the value, so that it is in no shell's history. NAME=VALUE is taken as it is written. A secret
     that is set already gets a new version.
     """
+    exposure = _exposure(exposed, unexposed)
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
     # Before it asks for a value that would go nowhere.
     store.secrets.missing([], environment)
     values = _values(given, files, piped)
-    _say_set(store.secrets.set_all(values, environment, exposed))
+    _say_set(store.secrets.set_all(values, environment, exposure))
 
 
 @secrets.command(
@@ -185,12 +206,19 @@ def set_command(
 @click.argument("path", type=click.Path(path_type=Path))
 @_setting_options
 @debug_option
-def import_command(path: Path, environment: str | None, exposed: bool | None, keep: int | None) -> None:
-    """Set the variables of the dotenv file PATH. If one of them can't be set, none is. `${NAME}` in it is not replaced."""
+def import_command(path: Path, environment: str | None, exposed: bool, unexposed: bool, keep: int | None) -> None:
+    """Set the variables of the dotenv file PATH, or of standard input with `-`. If one of them can't be set, none is.
+
+    The file is read as python-dotenv reads it. Variables without a value are left out, and named.
+    """
     if "=" in path.name and not path.exists():
         raise InvalidInputError("there is no such file; import takes a PATH, and NAME=VALUE is for `secrets set`")
     store = open_store(**({} if keep is None else {"keep_versions": keep}))
-    _say_set(store.secrets.import_dotenv(path, environment, exposed))
+    source = sys.stdin.buffer.read() if str(path) == "-" else path
+    notes: list[str] = []
+    _say_set(store.secrets.import_dotenv(source, environment, _exposure(exposed, unexposed), on_note=notes.append))
+    for note in notes:
+        say(note)
 
 
 @secrets.command(
@@ -200,7 +228,7 @@ def import_command(path: Path, environment: str | None, exposed: bool | None, ke
     container-image secrets list --env staging --json
 """,
 )
-@click.option("--env", "environment", metavar="NAME", help="The environment. Without it: all of them.")
+@once("--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT, help="The environment. Without it: all of them.")
 @json_option
 @debug_option
 def list_command(environment: str | None, as_json: bool) -> None:
@@ -265,8 +293,8 @@ def versions_command(name: str, environment: str | None, as_json: bool) -> None:
     container-image secrets log --env staging --limit 20
 """,
 )
-@click.option("--env", "environment", metavar="NAME", help="The environment. Without it: all of them.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Show only the newest so many.")
+@once("--env", "environment", metavar="NAME", hint=ONE_ENVIRONMENT, help="The environment. Without it: all of them.")
+@once("--limit", type=click.IntRange(min=1), metavar="NUMBER", help="Show only the newest so many.")
 @json_option
 @debug_option
 def log_command(environment: str | None, limit: int | None, as_json: bool) -> None:
@@ -369,6 +397,11 @@ def _values(given: Sequence[str], files: Sequence[str], piped: str | None) -> di
             raise InvalidInputError(
                 f"argument number {number}: expected NAME or NAME=VALUE, where NAME has letters, digits and underscores, and begins with no digit"
             )
+        if not is_name(name) and (not value.strip("=") or looks_random(name.encode())):
+            # A value that ends with `=` is NAME=VALUE, too.
+            raise InvalidInputError(
+                f"argument number {number} may be a value: a name is made of words, as PIP_TOKEN; write NAME to be asked for the value, or NAME=VALUE"
+            )
         if not separator and not sys.stdin.isatty():
             raise InvalidInputError(
                 f"argument number {number} gives no value, and there is no terminal to ask for it on; write NAME=VALUE, --stdin NAME or --from-file NAME=PATH"
@@ -408,13 +441,7 @@ def _prompt(name: str) -> Callable[[], bytes]:
 
 def _file(name: str, path: str) -> Callable[[], bytes]:
     def read() -> bytes:
-        try:
-            return Secret.from_file(path).resolve(name).reveal()
-        except (SecretSourceError, InvalidInputError):
-            # The path may be a value in the wrong place.
-            raise SecretSourceError(
-                f"--from-file: the file that is named for {name} can't be read, is empty, or has more bytes than a build takes"
-            ) from None
+        return Secret.from_file(path).resolve(name).reveal()
 
     return read
 

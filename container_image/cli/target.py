@@ -22,6 +22,7 @@ from container_image.build.remote import decode, is_remote, is_url, without_user
 from container_image.cli.stdin import read_dockerfile, read_stdin, temporary_directory
 from container_image.errors import ContainerImageError, InvalidInputError
 from container_image.image import REFUSED, ContainerImage
+from container_image.shown import unrepeated
 
 _PACKAGE = str(Path(container_image.__file__).parent) + os.sep
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -38,6 +39,11 @@ def load_declaration(target: str) -> ContainerImage:
     Raises:
         InvalidInputError: there is no such file, module or name, or it is not a ContainerImage.
     """
+    with unrepeated(target):
+        return _declared(target)
+
+
+def _declared(target: str) -> ContainerImage:
     path, separator, name = target.partition("::")
     if not separator:
         path, _, name = target.partition(":")
@@ -108,6 +114,11 @@ def from_context(context: str, file: str | None) -> BuildRequest:
     Raises:
         InvalidInputError: no such context, or no Dockerfile there.
     """
+    with unrepeated(context, file or ""):
+        return _from_context(context, file)
+
+
+def _from_context(context: str, file: str | None) -> BuildRequest:
     if context == "-":
         return _from_stdin(file)
     where = Path(context) if Path(context).is_dir() else context

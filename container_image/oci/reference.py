@@ -15,6 +15,7 @@ from container_image.oci.model import Source
 from container_image.oci.registry import RegistrySource
 from container_image.oci.rootfs import RootfsSource
 from container_image.oci.tree import TreeSource
+from container_image.shown import unrepeated
 
 _TRANSPORT = re.compile(
     r"(docker-daemon|docker-archive|oci-archive|oci|docker|containers-storage|dir|ostree|sif|rootfs):"
@@ -36,6 +37,11 @@ def open_image(reference: str) -> Source:
         ImageReadError: what is there can't be read, or is no image.
         EngineError: no daemon answers.
     """
+    with unrepeated(reference):
+        return _opened(reference)
+
+
+def _opened(reference: str) -> Source:
     if not reference.strip():
         raise UnknownReferenceError("an empty image reference; name an image, as in app:dev or oci-archive:app.tar")
     match = _TRANSPORT.match(reference)

@@ -15,6 +15,7 @@ from container_image.runtime.files import SecretFiles, secret_files, sweep
 from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, reveal, variables
 from container_image.runtime.options import Option, parse
 from container_image.runtime.process import Waiting, become, run_beside
+from container_image.shown import HIDDEN, is_reference
 from container_image.state import PRIVATE
 from container_image.stored import note_use
 
@@ -131,12 +132,23 @@ def prepare(wanted: Wanted, store: SecretStore | None = None) -> Prepared:
         raise InvalidInputError("no image: name one, behind the options or before them")
     client = Client()
     client.command()
+    if not is_reference(wanted.image) and not _is_here(client, wanted.image):
+        # Docker's own error would repeat it.
+        raise InvalidInputError(f"there is no image {HIDDEN} in the engine; write NAME:TAG, or pull it before")
     sweep()
     given = reveal(wanted.environment, wanted.only, store)
     hidden = {} if wanted.secret_files else variables(given, docker=True)
     _check(wanted, {*hidden, ENVIRONMENT, REFERENCE, *PRIVATE})
     note_use("run", wanted.image, given.values.values(), store)
     return Prepared(wanted, given, client, {**client.environment, **hidden})
+
+
+def _is_here(client: Client, image: str) -> bool:
+    try:
+        client.call("image", "inspect", "--format={{.Id}}", image)
+    except EngineError:
+        return False
+    return True
 
 
 def start(prepared: Prepared, waiting: Waiting = Waiting()) -> int:  # noqa: B008

@@ -10,6 +10,7 @@ from container_image.build.redact import Redactor
 from container_image.errors import InvalidInputError
 from container_image.runtime.given import ENVIRONMENT, Given, reveal, variables
 from container_image.runtime.process import run_beside
+from container_image.shown import shown
 from container_image.state import inherited
 from container_image.stored import note_use
 
@@ -58,5 +59,5 @@ def prepare(
         raise InvalidInputError('the command is a list of words, as ["python", "app.py"]')
     given = reveal(environment, only, store)
     whole = {**inherited(), **variables(given, docker=False), ENVIRONMENT: given.environment}
-    note_use("exec", command[0], given.values.values(), store)
+    note_use("exec", shown(command[0]), given.values.values(), store)
     return LocalProcess(tuple(command), given, whole)

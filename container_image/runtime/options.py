@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from container_image.errors import InvalidInputError
 from container_image.near import did_you_mean
+from container_image.shown import HIDDEN, is_name
 
 FLAGS = {
     "detach": "d", "disable-content-trust": "", "init": "", "interactive": "i", "no-healthcheck": "",
@@ -120,6 +121,7 @@ def _truth(option: str, text: str) -> str:
 
 
 def _unknown(option: str, hint: str = "") -> InvalidInputError:
+    told = option if len(option) < 3 or is_name(option.lstrip("-")) else HIDDEN
     return InvalidInputError(
-        f"{option} is no option of `docker run` or of this command{hint}; what belongs to the container's command goes behind --"
+        f"{told} is no option of `docker run` or of this command{hint}; what belongs to the container's command goes behind --"
     )

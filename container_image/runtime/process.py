@@ -16,6 +16,7 @@ from typing import NoReturn
 from container_image.build.redact import Redactor
 from container_image.errors import NotStartedError
 from container_image.runtime.mask import pump
+from container_image.shown import shown
 
 Child = subprocess.Popen[bytes]
 
@@ -113,5 +114,5 @@ def _not_started(program: str, error: OSError | ValueError) -> NotStartedError:
         )
     reason = error.strerror if isinstance(error, OSError) else "it holds a NUL byte"
     return NotStartedError(
-        f"{program}: can't be started: {reason}", 127 if number in (errno.ENOENT, errno.ENOTDIR) else 126
+        f"{shown(program)}: can't be started: {reason}", 127 if number in (errno.ENOENT, errno.ENOTDIR) else 126
     )

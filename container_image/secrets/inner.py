@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from container_image.secrets import keys, nested
-from container_image.secrets.lines import Unsure
+from container_image.secrets.lines import Unsure, looks_like_key
 from container_image.secrets.sensitivity import is_nothing, looks_random, names_credential, names_public
 from container_image.secrets.syntax import MOST, Members, read_json, read_text
 from container_image.secrets.value import SecretValue
@@ -267,7 +267,13 @@ def _is_token(key: str, value: bytes) -> bool:
 
 def _part(path: tuple[str, ...], part: keys.Part) -> _Found:
     name = f"{part.name} (public)" if part.public else part.name
-    return _Found((*path, name), part.value, part.public, not part.public, part.whole, material=part.public)
+    return _Found((*path, _Label(name)), part.value, part.public, not part.public, part.whole, material=part.public)
+
+
+class _Label(str):
+    """The name of a part that formats of keys have, which is no text of the secret's."""
+
+    __slots__ = ()
 
 
 def _is_one_thing(data: bytes) -> bool:
@@ -322,10 +328,8 @@ def _named(secret: str, found: list[_Found]) -> Iterator[InnerValue]:
 
 
 def _shown(key: str) -> str:
-    """A key as it can be told: one that is long, unprintable or like a token may be a part of a value."""
-    if len(key) > 80 or not key.isprintable() or looks_random(key.encode("utf-8", "surrogateescape")):
-        return "value"
-    return key
+    """A key as it can be told: one that is not made of words may be a part of a value."""
+    return key if isinstance(key, _Label) or looks_like_key(key) else "value"
 
 
 def _as_text(data: bytes) -> bytes:

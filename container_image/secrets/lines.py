@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from container_image.secrets.sensitivity import looks_random, names_credential
+from container_image.shown import is_worded
 
 Pair = tuple[tuple[str, ...], str]
 
@@ -19,7 +20,11 @@ _KEY_ENDS = re.compile(r"=|:(?=\s|$|[\"'])")
 _WORDS = re.compile(r"[\w.@$/][\w.\-/@:$\[\]]*(?: [\w.\-/@:$\[\]]+){0,3}")
 _NAME = re.compile(r"[A-Za-z][\w.-]{0,80}")
 _SPACED = re.compile(r"([A-Za-z][\w-]{0,60})\s+(\S+|\"[^\"]*\"|'[^']*')")
-_SPACED_KEYS = frozenset({"user", "proxy-user", "header", "u", "h"})
+_SPACED_KEYS = frozenset({"user", "proxy-user", "header", "u", "h", "bearer", "basic"})
+_SETTINGS = frozenset(
+    {"accountname", "database", "dbname", "data source", "endpoint", "host", "port", "server", "uid", "user", "user id"}
+)
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 # What a value on the next lines begins with.
 _OPENERS = "[{|>-(\\"
 _ENDS = re.compile(r"[\]})>,;]+|-----.*-----")
@@ -43,19 +48,39 @@ class Unsure(str):
 def read_lines(text: str) -> Iterator[Pair]:
     """The pairs of a text: a path of sections and a key, and a value.
 
-    One line, or lines most of which are no pairs, may be a token or an encoding that has separators in it: there a key
-    is `Unsure` unless it is one beyond doubt.
+    One line, or lines most of which are no pairs, may be a password or an encoding that has separators in it: there a
+    key is `Unsure` unless it is one beyond doubt.
     """
     alone = "\n" not in text.strip()
-    sure = len(text) < _SHORT and len(list(_several(text.strip(), ()))) > 2 if alone else _mostly_pairs(text)
+    sure = _is_connection_string(text.strip()) if alone else _mostly_pairs(text)
     for path, value in _pairs(text, alone=alone):
-        yield (path if sure or _is_key(path[-1]) else (Unsure(path[-1]),)), value
+        known = sure or (is_key(path[-1]) and not (alone and _is_spaced(path[-1], text)))
+        yield (path if known else (Unsure(path[-1]),)), value
+
+
+def _is_connection_string(text: str) -> bool:
+    """Whether a line has several settings, all with names, of which connection strings have one."""
+    if len(text) >= _SHORT:
+        return False
+    keys = [path[-1] for path, _ in _several(text, ())]
+    known = any(key.lower() in _SETTINGS or names_credential(key) for key in keys)
+    return len(keys) > 2 and known and all(map(looks_like_key, keys))
+
+
+def _is_spaced(key: str, text: str) -> bool:
+    """Whether nothing but a space is behind a key: so are the words of a passphrase, but for `user` and `Bearer`."""
+    separated = re.search(re.escape(key) + r"[\"']?\s{0,20}[=:]", text)
+    return separated is None and key.lower() not in _SPACED_KEYS
 
 
 def _mostly_pairs(text: str) -> bool:
     lines = [body for line in text[:_SAMPLE].split("\n") if (body := line.strip()) and not _COMMENT.match(body)]
-    told = sum(bool(_SECTION.fullmatch(body) or _ENDS.fullmatch(body) or any(_pair(body, ()))) for body in lines)
+    told = sum(bool(_SECTION.fullmatch(body) or _ENDS.fullmatch(body) or _has_key(body)) for body in lines)
     return 2 * told >= len(lines)
+
+
+def _has_key(body: str) -> bool:
+    return any(looks_like_key(path[-1]) for path, _ in _pair(body, ()))
 
 
 def _pairs(text: str, *, alone: bool) -> Iterator[Pair]:
@@ -142,12 +167,19 @@ def _last(key: str) -> str:
     return key.rsplit(":", 1)[-1] if key.startswith("//") else key
 
 
-def _is_key(key: str) -> bool:
-    """Whether what comes before a separator is a key beyond doubt."""
-    known = (names_credential(key) and re.fullmatch(r"[\w.-]{1,40}", key)) or re.fullmatch(
-        r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*", key
-    )
-    return bool(known) and not looks_random(key.encode("utf-8", "surrogateescape"))
+def is_key(key: str) -> bool:
+    """Whether what comes before a separator is a key beyond doubt: a credential's, or a variable's of several words."""
+    known = (names_credential(key) and len(key) <= 40) or (len(key) > 5 and _VARIABLE.fullmatch(key))
+    return bool(known) and is_worded(key)
+
+
+def looks_like_key(key: str) -> bool:
+    """Whether a key may be shown where it stands among others: it is made of words, four at most with spaces between.
+
+    In a token or a password that has a separator in it, what comes before that is not.
+    """
+    words = key.removeprefix("@").removeprefix("$").split(" ")
+    return len(key) <= 80 and len(words) <= 4 and all(map(is_worded, words))
 
 
 def _quoted(text: str, start: int) -> str | None:

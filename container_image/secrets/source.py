@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 from container_image.errors import InvalidInputError, SecretSourceError, UnknownSecretError
-from container_image.secrets import dotenv
 from container_image.secrets.names import is_secret_name, secret_name
 from container_image.secrets.value import MAX_SIZE, SecretValue
+from container_image.shown import HIDDEN, is_name, quoted, shown
 from container_image.state import inherited
 
 Kind = Literal["value", "env", "file", "command", "store"]
@@ -81,10 +81,10 @@ class Secret:
         def read() -> bytes:
             value = os.environ.get(variable)
             if value is None:
-                raise _UnavailableError(f"the variable {variable} is not set; set it, or name another source")
+                raise _UnavailableError(_not_set(variable))
             return os.fsencode(value)
 
-        return cls("env", f"variable {variable}", sensitive, cache_scope, variable=variable, _read=read)
+        return cls("env", f"variable {shown(variable)}", sensitive, cache_scope, variable=variable, _read=read)
 
     @classmethod
     def from_file(
@@ -92,7 +92,9 @@ class Secret:
     ) -> Secret:
         """The bytes of a file; `~` is the home directory."""
         resolved = _expanded(path)
-        return cls("file", f"file {path}", sensitive, cache_scope, path=resolved, _read=lambda: _contents(resolved))
+        return cls(
+            "file", f"file {shown(path)}", sensitive, cache_scope, path=resolved, _read=lambda: _contents(resolved)
+        )
 
     @classmethod
     def from_command(
@@ -109,27 +111,31 @@ class Secret:
         if not arguments:
             raise InvalidInputError("Secret.from_command needs a command: got an empty one")
 
+        program = shown(arguments[0])
+
         def read() -> bytes:
             try:
                 done = subprocess.run(
                     arguments, capture_output=True, env=inherited(), timeout=_COMMAND_TIMEOUT, check=False
                 )
             except (OSError, ValueError) as error:
-                raise _UnavailableError(f"the command {arguments[0]} can't be run: {_reason(error)}") from None
+                raise _UnavailableError(f"the command {program} can't be run: {_reason(error)}") from None
             except subprocess.TimeoutExpired:
-                raise _UnavailableError(f"the command {arguments[0]} took over {_COMMAND_TIMEOUT} s") from None
+                raise _UnavailableError(f"the command {program} took over {_COMMAND_TIMEOUT} s") from None
             if done.returncode:
                 # What it printed may hold the value, so it is not shown.
-                raise _UnavailableError(f"the command {arguments[0]} exited with status {done.returncode}")
+                raise _UnavailableError(f"the command {program} exited with status {done.returncode}")
             return done.stdout.removesuffix(b"\n").removesuffix(b"\r")
 
-        return cls("command", f"command {arguments[0]}", sensitive, cache_scope, _read=read)
+        return cls("command", f"command {program}", sensitive, cache_scope, _read=read)
 
     @classmethod
     def from_dotenv(
         cls, path: str | os.PathLike[str], *, sensitive: bool = True, cache_scope: str | None = None
     ) -> dict[str, Secret]:
-        """One secret for each variable of a dotenv file. The names are read now, the values when they are needed.
+        """One secret for each variable of a dotenv file that has a value.
+
+        The names are read now, the values when they are needed, as python-dotenv reads them.
 
         Raises:
             SecretSourceError: the file is missing, unreadable or not a dotenv file.
@@ -144,7 +150,9 @@ class Secret:
             return lambda: _variable(resolved, name)
 
         return {
-            name: cls("file", f"{name} in {path}", sensitive, cache_scope, path=resolved, _read=reader(name))
+            name: cls(
+                "file", f"{shown(name)} in {shown(path)}", sensitive, cache_scope, path=resolved, _read=reader(name)
+            )
             for name in names
         }
 
@@ -157,10 +165,10 @@ class Secret:
         Raises:
             InvalidInputError: no secret of the store can have that name.
         """
-        where = "the store" if environment is None else f"the store's environment {environment}"
+        where = "the store" if environment is None else f"the store's environment {shown(environment)}"
         return cls(
             "store",
-            f"{name} in {where}",
+            f"{shown(name)} in {where}",
             sensitive,
             cache_scope,
             stored=StoredName(secret_name(name), environment),
@@ -184,9 +192,10 @@ class Secret:
         try:
             value = self._read()
         except _UnavailableError as error:
-            raise SecretSourceError(f"secret {name!r}: {error}") from None
+            raise SecretSourceError(f"secret {quoted(name)}: {error}") from None
         if not value.strip():
-            raise SecretSourceError(f"secret {name!r}: {self.source} is empty; give it a value, or drop the secret")
+            what = "its value" if self.kind == "value" else self.source
+            raise SecretSourceError(f"secret {quoted(name)}: {what} is empty; give it a value, or leave the secret out")
         return SecretValue(name, value, sensitive=self.sensitive, earlier=earlier, cache_scope=self.cache_scope)
 
     def resolve_as(self, name: str, found: SecretValue) -> SecretValue:
@@ -305,7 +314,7 @@ def named_secret(name: str, given: str | bytes | Secret) -> Secret:
     try:
         return as_secret(given)
     except InvalidInputError as error:
-        raise InvalidInputError(f"secret {name!r}: {error}") from None
+        raise InvalidInputError(f"secret {quoted(name)}: {error}") from None
 
 
 def _not_read() -> bytes:
@@ -361,11 +370,23 @@ def as_written(literal: str) -> str:
     return f"${literal}" if literal.startswith("$") else literal
 
 
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file or a pipe; `~` is the home directory.
+
+    Raises:
+        SecretSourceError: it can't be read, or has more bytes than a secret.
+    """
+    try:
+        return _contents(_expanded(path))
+    except _UnavailableError as error:
+        raise SecretSourceError(str(error)) from None
+
+
 def _expanded(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise InvalidInputError(f"{path}: there is no such user's home directory; write the path out") from None
+        raise InvalidInputError(f"{shown(path)}: there is no such user's home directory; write the path out") from None
 
 
 def _contents(path: Path) -> bytes:
@@ -373,29 +394,38 @@ def _contents(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            raise _UnavailableError(f"the file {path} can't be read: it is neither a file nor a pipe")
+            raise _UnavailableError(f"the file {shown(path)} can't be read: it is neither a file nor a pipe")
         with path.open("rb") as file:
             data = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:
-        raise _UnavailableError(f"the file {path} can't be read: {_reason(error)}") from None
+        raise _UnavailableError(f"the file {shown(path)} can't be read: {_reason(error)}") from None
     if len(data) > MAX_SIZE:
-        raise _UnavailableError(f"the file {path} is too large; a secret has {MAX_SIZE} bytes at most")
+        raise _UnavailableError(f"the file {shown(path)} is too large; a secret has {MAX_SIZE} bytes at most")
     return data
 
 
 def _variables(path: Path) -> dict[str, bytes]:
+    # Here, so that python-dotenv is imported by those alone who read such a file.
+    from container_image.secrets import dotenv
+
     data = _contents(path)
     try:
-        return dotenv.parse(data)
+        return dotenv.parse(data).values
     except dotenv.DotenvError as error:
-        raise _UnavailableError(f"the file {path} is not a dotenv file: line {error.line}") from None
+        raise _UnavailableError(f"the file {shown(path)} is not a dotenv file: {error}") from None
 
 
 def _variable(path: Path, name: str) -> bytes:
     try:
         return _variables(path)[name]
     except KeyError:
-        raise _UnavailableError(f"there is no {name} in {path} any more") from None
+        raise _UnavailableError(f"there is no {shown(name)} in {shown(path)} any more") from None
+
+
+def _not_set(variable: str) -> str:
+    if is_name(variable):
+        return f"the variable {variable} is not set; set it, or name another source"
+    return f"the variable {HIDDEN} is not set; give the name of a variable, as in env=PIP_TOKEN, not its value"
 
 
 def _reason(error: OSError | ValueError) -> str:

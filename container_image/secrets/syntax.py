@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from container_image.secrets.lines import Pair, read_lines
+from container_image.secrets.lines import Pair, Unsure, is_key, read_lines
 
 DEEPEST = 6
 """The last keys of a path are kept."""
@@ -92,6 +92,9 @@ def read_text(text: str) -> tuple[list[Pair], bool]:
     pairs = list(islice(_netrc_pairs(text), MOST + 1))
     if _YAML_LINE.search(text) or stripped[:1] in ("{", "["):
         complete, found = _yaml_pairs(text)
+        if not complete or "\n" not in stripped:
+            # A password or a passphrase with a colon in it is YAML, too.
+            found = [(tuple(key if is_key(key) else Unsure(key) for key in path), value) for path, value in found]
         # What was read before an error may be the first section of an INI file.
         pairs += found if complete else [pair for pair in found if pair[0]]
         if complete and found and not _ASSIGNMENT.search(text):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn, final
 
 from container_image.errors import InvalidInputError
+from container_image.shown import quoted
 
 MAX_SIZE = 500 * 1024
 """Bytes that BuildKit takes as one secret, at most."""
@@ -57,7 +58,7 @@ class SecretValue:
         cache_scope: str | None = None,
     ) -> None:
         if not all(isinstance(item, bytes) for item in (value, *earlier)):
-            raise InvalidInputError(f"secret {name!r}: its values are bytes; give text as text.encode()")
+            raise InvalidInputError(f"secret {quoted(name)}: its values are bytes; give text as text.encode()")
         self.name = name
         self._value = value
         self.public: Public | None = None if sensitive else "declared public"
@@ -107,7 +108,7 @@ class SecretValue:
         return len(self._value)
 
     def __repr__(self) -> str:
-        return f"Secret({self.name!r})"
+        return f"Secret({quoted(self.name)})"
 
     def __format__(self, spec: str) -> str:
         return format(repr(self), spec)
@@ -120,4 +121,4 @@ class SecretValue:
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"the value of secret {self.name!r} can't be pickled or copied")
+        raise TypeError(f"the value of secret {quoted(self.name)} can't be pickled or copied")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from container_image.store import schema
 
 _PATIENCE = 60
 """Seconds that a writer waits for the others."""
+
+_PATH = re.compile(r"~?/|\.\.?/")
 
 # Whoever holds it makes the tables; any number would do.
 _MAKING = 0x636F6E74
@@ -154,7 +157,12 @@ def _default_url() -> URL:
 
 
 def _parsed(text: str) -> URL:
-    """Neither the text nor SQLAlchemy's message is shown: there may be a password in it."""
+    """The URL that is meant; the path of a file means SQLite's.
+
+    Neither the text nor SQLAlchemy's message is shown: there may be a password in it.
+    """
+    if _PATH.match(text):
+        return URL.create("sqlite", database=str(Path(text).expanduser()))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -164,7 +172,7 @@ def _parsed(text: str) -> URL:
     if url is not None and url.drivername in ("postgresql", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     raise InvalidInputError(
-        f"{VARIABLE} is no store's URL: write sqlite:////absolute/path.db, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        f"{VARIABLE} names no store: write the path of a file, as /absolute/path.db, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
     )
 
 

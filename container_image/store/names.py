@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable
 
 from container_image.errors import InvalidInputError, UnknownEnvironmentError, UnknownSecretError
 from container_image.near import did_you_mean
+from container_image.shown import quoted, shown
 
 MAIN = "main"
 """The environment that every store has."""
 
 VARIABLE = "CONTAINER_IMAGE_ENV"
+
+_LISTED = 20
 
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -40,8 +43,8 @@ def unknown_environment(name: str, known: Iterable[str]) -> UnknownEnvironmentEr
     """The error of a name that no environment has."""
     listed = sorted(known)
     return UnknownEnvironmentError(
-        f"there is no environment {name!r}{did_you_mean(name, listed)}; there are: {', '.join(listed)}. "
-        f"`container-image environments create {name}` makes one"
+        f"there is no environment {quoted(name)}{did_you_mean(name, listed)}; there are: {', '.join(listed)}. "
+        f"`container-image environments create {shown(name, 'NAME')}` makes one"
     )
 
 
@@ -49,8 +52,8 @@ def unknown_secrets(names: Iterable[str], environment: str, known: Collection[st
     """The error of names that an environment lacks, with the command that sets each."""
     missing = tuple(names)
     lines = [
-        f"there is no secret {name!r} in the environment {environment!r}{did_you_mean(name, known)}; "
-        f"set it with: {set_command(name, environment)}"
+        f"there is no secret {quoted(name)} in the environment {environment!r}{_nearest_or_all(name, known)}; "
+        f"set it with: {set_command(shown(name, 'NAME'), environment)}"
         for name in missing
     ]
     return UnknownSecretError("\n".join(lines), missing)
@@ -59,3 +62,11 @@ def unknown_secrets(names: Iterable[str], environment: str, known: Collection[st
 def set_command(name: str, environment: str) -> str:
     """The command that sets a secret, asking for its value."""
     return f"container-image secrets set {name} --env {environment}"
+
+
+def _nearest_or_all(name: str, known: Collection[str]) -> str:
+    """The names that a misspelled one is near to; where there are none, the names that there are."""
+    if (hint := did_you_mean(name, known)) or not known:
+        return hint
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return f" (there are: {', '.join(sorted(known)[:_LISTED])}{more})"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from container_image.errors import InvalidInputError
+from container_image.errors import InvalidInputError, SecretSourceError
 from container_image.secrets import Secret, SecretValue, Stored
-from container_image.secrets.names import secret_name
+from container_image.secrets.names import is_secret_name, secret_name
+from container_image.secrets.source import read_file
 from container_image.secrets.value import MAX_SIZE
-from container_image.store.imported import read_dotenv
+from container_image.shown import shown
 from container_image.store.model import RevealedSecret, SecretVersion, StoredSecret
 from container_image.store.names import MAIN, environment_name, unknown_environment, unknown_secrets
 from container_image.store.opened import OpenEnvironment
 from container_image.store.session import Access, now, parse_time, reading, writing
+
+if TYPE_CHECKING:
+    from container_image.secrets.dotenv import Dotenv
 
 
 class Secrets:
@@ -55,16 +59,28 @@ class Secrets:
 
     def import_dotenv(
         self,
-        path: str | os.PathLike[str],
+        source: str | os.PathLike[str] | bytes,
         environment_name: str | None = None,
         default_exposed: bool | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> list[StoredSecret]:
-        """Sets the variables of a dotenv file as they are written, all or none: `${NAME}` is not replaced.
+        """Sets the variables of a dotenv file as python-dotenv reads them, all or none, but for those without a value.
+
+        `source` is a path, or a file's bytes. `on_note` is called with a sentence for each variable that has no value,
+        refers to one that is not set, or that docker compose may read otherwise.
 
         Raises:
-            SecretSourceError: the file can't be read; names the line.
+            SecretSourceError: the file can't be read, or no variable in it has a value.
+            InvalidInputError: a line that is no variable, or a name that no secret can have; has the lines' numbers.
         """
-        return self.set_all(read_dotenv(Path(path)), environment_name, default_exposed)
+        name = "standard input" if isinstance(source, bytes) else shown(source)
+        data = source if isinstance(source, bytes) else read_file(source)
+        found = _parsed_dotenv(name, data)
+        stored = self.set_all(found.values, environment_name, default_exposed)
+        for note in (*(f"{empty} has no value, and was not set" for empty in found.empty), *found.notes):
+            if on_note is not None:
+                on_note(note)
+        return stored
 
     def list(self, environment_name: str | None = None) -> Sequence[StoredSecret]:
         """The secrets of an environment by name; None is every environment that the key opens."""
@@ -156,6 +172,25 @@ class Secrets:
             asked = sorted(environment.head.secrets) if names is None else list(names)
             _require(environment, asked)
             return {name: _revealed(environment, name) for name in asked}
+
+
+def _parsed_dotenv(name: str, data: bytes) -> Dotenv:
+    # Here, so that python-dotenv is imported by those alone who import a file.
+    from container_image.secrets import dotenv
+
+    try:
+        found = dotenv.parse(data)
+    except dotenv.DotenvError as error:
+        raise InvalidInputError(f"{name}: nothing was imported: {error}") from None
+    # A name that no secret has may be a value, so it is not repeated.
+    if wrong := [line for variable, line in found.lines.items() if not is_secret_name(variable)]:
+        lines = ", ".join(map(str, wrong))
+        raise InvalidInputError(
+            f"{name}: nothing was imported: line {lines}: its name has other characters than letters, digits and underscores"
+        )
+    if not found.values:
+        raise SecretSourceError(f"{name}: there is no variable with a value in it")
+    return found
 
 
 _meant = environment_name

@@ -47,10 +47,10 @@ def test_sources_give_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
 
 
-def test_a_dotenv_file_of_spaces_is_read_in_no_time(tmp_path: Path) -> None:
+def test_a_dotenv_file_of_spaces_is_refused_in_no_time(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=b" + b" " * 400_000 + b"c # d\nB=x#y \t# z\r\n")
-    values = {name: secret.resolve(name).reveal() for name, secret in Secret.from_dotenv(tmp_path / ".env").items()}
-    assert values == {"A": b"b" + b" " * 400_000 + b"c", "B": b"x#y"}
+    with pytest.raises(SecretSourceError, match=r"line 1 has 1,000 blanks in a row"):
+        Secret.from_dotenv(tmp_path / ".env")
 
 
 def test_a_source_is_read_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +295,80 @@ def test_a_token_inside_a_structured_secret_is_hunted_by_name(token: str, name: 
     if key is not None:
         assert hunted == {token.encode(): f"s:{key}"}
     assert not any(token in item.name for item in found)
+
+
+BASE62 = string.ascii_letters + string.digits
+# These are names of ours, or words that formats have.
+FIXED = {"value", "userinfo", "path", "password", "Bearer", "Basic"}
+
+
+def some(draw: random.Random, least: int = 2, most: int = 8) -> str:
+    """Letters and digits, with one of each case and a digit, so that no word is among them."""
+    kinds = (string.ascii_lowercase, string.digits, string.ascii_uppercase)
+    letters = [draw.choice(kind) for kind in kinds] + draw.choices(BASE62, k=draw.randint(least, most))
+    draw.shuffle(letters)
+    return "".join(letters)
+
+
+def passphrase(draw: random.Random, between: str) -> str:
+    words = ["correct", "horse", "battery", "staple", "orbit", "velvet", "Zebra", "Quartz", "lantern"]
+    return draw.choice(words) + between + " ".join(draw.choices(words, k=draw.randint(1, 4)))
+
+
+# Passwords and passphrases with the separators that settings have.
+SEPARATED: dict[str, Callable[[random.Random], str]] = {
+    "=": lambda draw: f"{some(draw)}={some(draw)}!{some(draw)}",
+    "= twice": lambda draw: f"{some(draw)}={some(draw)}={some(draw)}",
+    "= and &": lambda draw: f"{some(draw)}={some(draw)}&{some(draw)}={some(draw)}",
+    "= and ;": lambda draw: ";".join(f"{some(draw)}={some(draw)}" for _ in range(4)),
+    "= and spaces": lambda draw: " ".join(f"{some(draw)}={some(draw)}" for _ in range(4)),
+    ": ": lambda draw: f"{some(draw)}: {some(draw)}!{some(draw)}",
+    ":": lambda draw: f"{some(draw)}:{some(draw)}",
+    ": in a passphrase": lambda draw: passphrase(draw, ": "),
+    "= in a passphrase": lambda draw: passphrase(draw, "="),
+    " = in a passphrase": lambda draw: passphrase(draw, " = "),
+    "quotes": lambda draw: f"{some(draw)}=\"{some(draw)}\" {some(draw)}='{some(draw)}'",
+    "braces": lambda draw: f"{{{some(draw)}: {some(draw)}}}",
+    "brackets": lambda draw: f"[{some(draw)}]",
+    "capitals": lambda draw: f"{draw.choice('ABCXYZ')}{draw.randint(1, 9)}{draw.choice('QZX')}={some(draw)}!",
+    "a URL's query": lambda draw: f"https://x.example.com/?{some(draw)}={some(draw, 20, 30)}",
+    "several lines": lambda draw: "".join(f"{some(draw)}={some(draw)}!\n" for _ in range(draw.randint(2, 5))),
+    "several lines with colons": lambda draw: "".join(f"{some(draw)}: {some(draw)}\n" for _ in range(3)),
+    "a list": lambda draw: "".join(f"- {some(draw)}: {some(draw)}\n" for _ in range(3)),
+    "after a key": lambda draw: f"HOST=h.example.com\nDB_PASSWORD={some(draw)}={some(draw)}!{some(draw)}\nPORT=5432\n",
+    "JSON": lambda draw: json.dumps({some(draw): {some(draw): some(draw, 20, 30)}}),
+    "a spaced pair": lambda draw: (
+        f"{draw.choice(['secret', 'token', 'password'])} {draw.choice(['squirrel', 'garden'])}"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(SEPARATED))
+def test_no_name_of_an_inner_value_has_a_part_of_the_secret(kind: str) -> None:
+    draw = random.Random(kind)
+    for _ in range(300):
+        text = SEPARATED[kind](draw)
+        for item in inner_values(SecretValue("s", text.encode())):
+            keys = set(item.name.removeprefix("s:").partition("#")[0].split("."))
+            assert keys <= FIXED | {"DB_PASSWORD", "HOST", "PORT"}, text
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("API_TOKEN=x9!k\n", {"API_TOKEN"}),
+        ("DATABASE_URL=postgres://me:x9!k@db/x", {"DATABASE_URL", "DATABASE_URL.userinfo"}),
+        ("password: x9!k", {"password"}),
+        ("host=db.example.com user=me password=x9!k dbname=x", {"host", "user", "password", "dbname"}),
+        ("Data Source=db;User ID=me;Password=x9!k", {"Data Source", "User ID", "Password"}),
+        ("[default]\nregion=eu-west-1\naws_secret_access_key=x9!k\n", {"default.region", "default.aws_secret_access_key"}),
+        ("HOST=h.example.com\nS3_KEY=x9!k\nK8S_TOKEN=y\nOAUTH2_SECRET=z\n", {"HOST", "S3_KEY", "K8S_TOKEN", "OAUTH2_SECRET"}),
+        ("@team:registry=https://r.example.com\n//r.example.com/:_authToken=x9!k\n", {"@team:registry", "_authToken"}),
+        ("spring.datasource.password=x9!k\nserver.port=80\n", {"spring.datasource.password", "server.port"}),
+    ],
+)  # fmt: skip
+def test_keys_are_named(text: str, names: set[str]) -> None:
+    assert {item.name.removeprefix("s:") for item in inner_values(SecretValue("s", text.encode()))} == names
 
 
 def hunted_values(text: str) -> set[str]:

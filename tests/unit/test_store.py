@@ -102,7 +102,7 @@ def test_missing_names_are_listed_at_once_with_the_command_and_what_is_near(stor
     assert str(caught.value).splitlines() == [
         "there is no secret 'PIP_TOKN' in the environment 'main' (did you mean PIP_TOKEN?); "
         "set it with: container-image secrets set PIP_TOKN --env main",
-        "there is no secret 'NPM_KEY' in the environment 'main'; "
+        "there is no secret 'NPM_KEY' in the environment 'main' (there are: GH_TOKEN, PIP_TOKEN); "
         "set it with: container-image secrets set NPM_KEY --env main",
     ]
     assert store.secrets.missing(["PIP_TOKN", "GH_TOKEN"]) == ["PIP_TOKN"]
@@ -395,7 +395,7 @@ def test_what_is_padded_tells_a_size_of_some_few(data: bytes) -> None:
     assert len(padded) in (256, 512, 1024, 2048, 4096)
 
 
-def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_path: Path) -> None:
+def test_dotenv_files_are_imported(store: SecretStore, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text(
         "\ufeff# a comment\nexport A='single $A'\nB=\"two\\nlines\"\nC=plain # comment\nURL=https://u:${A}@x\nA=last\n",
@@ -408,7 +408,7 @@ def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_p
         "A": b"last",
         "B": b"two\nlines",
         "C": b"plain",
-        "URL": b"https://u:${A}@x",
+        "URL": b"https://u:single $A@x",
     }
     assert [item.default_exposed for item in stored] == [True, True, False, True]
 
@@ -418,9 +418,12 @@ def test_dotenv_files_are_imported_as_they_are_written(store: SecretStore, tmp_p
     [
         ("A=1\n\nhunter2 hunter3\n", "line 3 is not NAME=VALUE"),
         ("A=1\nhunter2", "line 2 is not NAME=VALUE"),
-        ("A=1\nB=\n", "line 2: B has no value"),
+        ("A=1\nB='open\nC=3\n", "nothing was imported: line 2 begins a quote that is not closed"),
+        ("A=1\nB='closed' hunter2\n", "line 2 has more than a comment behind the closing quote"),
+        ("A=1\n\n  B" + " " * 1000 + "=1", "line 3 has 1,000 blanks in a row"),
+        ("A=\n", "there is no variable with a value in it"),
         ("A=1\nhunter-2=x\n", "line 2: its name has other characters"),
-        ("# nothing\n", "there is no variable in it"),
+        ("# nothing\n", "there is no variable with a value in it"),
     ],
 )
 def test_a_dotenv_file_that_is_none_imports_nothing(
@@ -463,9 +466,23 @@ def test_neither_key_nor_url_reaches_a_child(monkeypatch: pytest.MonkeyPatch) ->
     ["mysql://u:hunter2@h/d", "hunter2", "sqlite://", "sqlite:///:memory:", "postgresql+psycopg2://u:hunter2@h/d", ""],
 )
 def test_what_is_no_stores_url_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"write sqlite:////absolute/path.db, or postgresql\+psycopg") as caught:
+    with pytest.raises(InvalidInputError, match=r"write the path of a file, .*, or postgresql\+psycopg") as caught:
         SecretStore.open(url)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_store_is_named_by_the_path_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in (str(tmp_path / "a b" / "store.db"), "~/store.db", "./other.db", f"sqlite:///{tmp_path}/last.db"):
+        monkeypatch.setenv("CONTAINER_IMAGE_STORE", path)
+        SecretStore.open().secrets.set("TOKEN", "a")
+    assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.db")) == [
+        "a b/store.db",
+        "last.db",
+        "other.db",
+        "store.db",
+    ]
 
 
 def test_a_database_that_answers_not_or_is_none_is_named_without_its_password(tmp_path: Path) -> None:

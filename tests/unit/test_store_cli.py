@@ -112,6 +112,9 @@ def test_values_come_from_arguments_files_and_stdin_all_or_none(run: Run, tmp_pa
         ["secrets", "set", "--from-file", "TOKEN=hunter2hunter2"],
         ["secrets", "set", "--from-file", "hunter2hunter2"],
         ["secrets", "set", "--stdin", "TOKEN=hunter2hunter2"],
+        ["secrets", "set", "hunter2hunter2=="],
+        ["secrets", "set", "hunter2hunter2", "TOKEN=x"],
+        ["secrets", "set", "hunter2hunter2a1B2c3D4e5=x"],
         ["secrets", "set", "TOKEN=hunter2hunter2" + "x" * 512_000],
         ["secrets", "TOKEN=hunter2hunter2"],
         ["secrets", "list", "TOKEN=hunter2hunter2"],
@@ -215,6 +218,50 @@ def test_a_dotenv_file_is_imported(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1\nB='two'\n")
     assert run("secrets", "import", str(tmp_path / ".env")).status == 0
     assert values() == {"A": b"1", "B": b"two"}
+
+
+def test_a_dotenv_file_comes_from_stdin_and_what_was_left_out_is_named(run: Run) -> None:
+    text = b"A=1\nSENTRY_DSN=\nKEY=  # later\nB='two'\nC=x$y\n"
+    done = run("secrets", "import", "-", stdin=text)
+    assert (done.status, done.out) == (0, "")
+    assert done.err.splitlines()[1:] == [
+        "container-image: set A in main (version 1)",
+        "container-image: set B in main (version 1)",
+        "container-image: set C in main (version 1)",
+        "container-image: SENTRY_DSN has no value, and was not set",
+        "container-image: KEY has no value, and was not set",
+        "container-image: C: docker compose may read another value, for a `$`",
+    ]
+    assert values() == {"A": b"1", "B": b"two", "C": b"x$y"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        (["import", "nope.env"], b"", "the file nope.env can't be read: No such file or directory"),
+        (
+            ["import", "-"],
+            b"A=1\nB='open\nC=3\n",
+            "standard input: nothing was imported: line 2 begins a quote that is not closed",
+        ),
+        (["import", "-"], b"A=\n", "standard input: there is no variable with a value in it"),
+        (["set", "A="], b"", "secret 'A': its value is empty; give it a value, or leave the secret out"),
+        (
+            ["set", "--from-file", "A=nope.pem"],
+            b"",
+            "secret 'A': the file nope.pem can't be read: No such file or directory",
+        ),
+        (["set", "--stdin", "A"], b"\n", "secret 'A': its value is empty; give it a value, or leave the secret out"),
+        (["unset", "PIP_TOKEN"], b"", "there is no secret 'PIP_TOKEN' in the environment 'main' (there are: HF_TOKEN)"),
+        (["unset", "HF_TOKE"], b"", "there is no secret 'HF_TOKE' in the environment 'main' (did you mean HF_TOKEN?)"),
+    ],
+)
+def test_messages_are_about_what_the_user_wrote(run: Run, arguments: list[str], stdin: bytes, message: str) -> None:
+    run("secrets", "set", "HF_TOKEN=x")
+    done = run("secrets", *arguments, stdin=stdin)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.removeprefix("container-image: ").startswith(message)
+    assert values() == {"HF_TOKEN": b"x"}
 
 
 def on_terminal(arguments: list[str], typed: str) -> tuple[int, str]:
