@@ -15,7 +15,7 @@ from container_image.cli.exec import exec_command
 from container_image.cli.run import ps, run
 from container_image.cli.secrets import secrets
 from container_image.cli.signals import Interrupted, listen
-from container_image.cli.streams import say, take_over
+from container_image.cli.streams import say, show_warnings, take_over
 from container_image.errors import (
     AuditFailedError,
     AuditIncompleteError,
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         )
         sys.exit(2)
     stdout = take_over()
+    show_warnings()
     status = _run(sys.argv[1:] if arguments is None else arguments)
     sys.stdout.flush()
     if stdout.error is not None:

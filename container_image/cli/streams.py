@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from typing import TextIO
 
@@ -39,6 +40,18 @@ def say(message: str) -> None:
     """A message on stderr. Only its first line begins at the margin, so that no name in it can pass for another."""
     lines = [printable(line) for line in message.split("\n")]
     print("container-image: " + "\n  ".join(lines), file=sys.stderr)
+
+
+class _Messages(logging.Handler):
+    """Shows what the library logs as messages of the command line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def show_warnings() -> None:
+    """Shows the library's warnings on stderr from now on."""
+    logging.getLogger("container_image").addHandler(_Messages(logging.WARNING))
 
 
 def _text(stream: Stream, like: TextIO) -> TextIO:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import NoResultFound
 
 from container_image.errors import StoreTamperedError
 from container_image.seal import NotSealedHereError, key_check, pad, seal, unpad, unseal
@@ -49,7 +50,10 @@ class OpenEnvironment:
         table = schema.versions
         columns = table.c.name, table.c.version, table.c.serial, table.c.created_at
         query = sa.select(*columns).where(table.c.environment_id == row.id)
-        found = {tuple(version) for version in connection.execute(query)}
+        try:
+            found = {tuple(version) for version in connection.execute(query)}
+        except schema.ColumnTypeError as error:
+            raise tampered(row.name, f"a version of a secret ({error})") from None
         if wrong := found ^ opened.head.rows():
             name, number, *_ = min(wrong)
             kind = "is not there" if min(wrong) not in found else "does not belong there"
@@ -75,10 +79,11 @@ class OpenEnvironment:
             StoreTamperedError: what stands there is not what was written there.
         """
         table = schema.versions
-        sealed = self.connection.execute(sa.select(table.c.sealed).where(self._is(name, version.number))).scalar_one()
+        query = sa.select(table.c.sealed).where(self._is(name, version.number))
         try:
+            sealed = self.connection.execute(query).scalar_one()
             return unpad(unseal(self.key, sealed, *self._bound(name, version)))
-        except NotSealedHereError:
+        except (NotSealedHereError, schema.ColumnTypeError, NoResultFound):
             raise tampered(self.name, f"version {version.number} of {name}") from None
 
     def set(self, name: str, value: bytes, exposed: bool | None, time: str, keep: int) -> bool:
