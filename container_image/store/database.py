@@ -12,6 +12,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from container_image.store import schema
 
 _PATIENCE = 60
 """Seconds that a writer waits for the others."""
+
+# A page of SQLite's has so many bytes at least (https://sqlite.org/fileformat2.html#pages).
+_SMALLEST = 512
 
 # SQLite opens these beside the database, too.
 _COMPANIONS = ("-journal", "-wal", "-shm")
@@ -109,6 +113,9 @@ class Database:
         elif any(inspector.has_table(name) for name in schema.metadata.tables):
             found = []
         else:
+            if self._path is not None and 0 < self._path.stat().st_size < _SMALLEST:
+                # SQLite takes the beginning of a database for an empty one.
+                raise damaged("its file is cut short")
             return None
         if len(found) != 1 or not _REVISION.fullmatch(found[0]):
             raise damaged(f"its table {schema.VERSION_TABLE} does not tell the version of the tables")
@@ -242,6 +249,8 @@ def _parsed(text: str) -> URL:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
+    # Damaged text is compared with what is sealed, as other text is: sqlite3's own error would quote it.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA foreign_keys = ON")
 

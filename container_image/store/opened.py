@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import NoResultFound
 
 from container_image.errors import StoreTamperedError
 from container_image.seal import NotSealedHereError, key_check, pad, seal, unpad, unseal
@@ -51,7 +50,7 @@ class OpenEnvironment:
         columns = table.c.name, table.c.version, table.c.serial, table.c.created_at
         query = sa.select(*columns).where(table.c.environment_id == row.id)
         try:
-            found = {tuple(version) for version in connection.execute(query)}
+            found = {tuple(version) for version in connection.execute(query).all()}
         except schema.ColumnTypeError as error:
             raise tampered(row.name, f"a version of a secret ({error})") from None
         if wrong := found ^ opened.head.rows():
@@ -81,9 +80,9 @@ class OpenEnvironment:
         table = schema.versions
         query = sa.select(table.c.sealed).where(self._is(name, version.number))
         try:
-            sealed = self.connection.execute(query).scalar_one()
+            (sealed,) = self.connection.execute(query).scalars().all()
             return unpad(unseal(self.key, sealed, *self._bound(name, version)))
-        except (NotSealedHereError, schema.ColumnTypeError, NoResultFound):
+        except (NotSealedHereError, schema.ColumnTypeError, ValueError):
             raise tampered(self.name, f"version {version.number} of {name}") from None
 
     def set(self, name: str, value: bytes, exposed: bool | None, time: str, keep: int) -> bool:

@@ -21,7 +21,13 @@ VERSION_TABLE = "container_image_revision"
 
 
 class ColumnTypeError(Exception):
-    """A column holds a value of another type. SQLite keeps any type in any column (https://sqlite.org/datatype3.html)."""
+    """A column holds a value of another type. SQLite keeps any type in any column (https://sqlite.org/datatype3.html).
+
+    Read all rows of a result at once: a cursor that this error leaves in the middle keeps SQLite's lock.
+    """
+
+
+_KINDS = {str: "text", bytes: "bytes", int: "a whole number", float: "a fraction", type(None): "nothing"}
 
 
 class _Checked(TypeDecorator[Any]):
@@ -41,7 +47,7 @@ class _Checked(TypeDecorator[Any]):
             if type(value) is expected or (value is None and column.nullable):
                 return value
             raise ColumnTypeError(
-                f"the column {column.name} of the table {column.table.name} holds a {type(value).__name__} where {expected.__name__} belongs"
+                f"the column {column.name} of the table {column.table.name} holds {_KINDS.get(type(value), 'a value of another type')}, not {_KINDS[expected]}"
             )
 
         return checked

@@ -16,7 +16,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import NoResultFound
 
 from container_image.errors import StoreError, StoreKeyError, StoreTamperedError
 from container_image.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
@@ -68,8 +67,8 @@ class Session:
             raise self._too_narrow(f"does not open {name!r}; name its own, with --env {self.key.environment}")
         table = schema.environments
         try:
-            row = self.connection.execute(sa.select(table).where(table.c.id == self.ids[name])).one()
-        except (schema.ColumnTypeError, NoResultFound):
+            (row,) = self.connection.execute(sa.select(table).where(table.c.id == self.ids[name])).all()
+        except (schema.ColumnTypeError, ValueError):
             raise tampered(name, "its row") from None
         return OpenEnvironment.open(self.connection, row, self._key_of(row))
 
@@ -238,14 +237,14 @@ def parse_time(text: str) -> datetime:
     try:
         return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
     except ValueError:
-        raise damaged(f"the table {schema.log.name} has a row whose time is none") from None
+        raise damaged(f"the table {schema.log.name} has a row without a time") from None
 
 
 def _opened(connection: Connection, access: Access, *, alone: bool) -> Session:
     roots = connection.execute(sa.select(schema.root)).all()
     if len(roots) != 1:
         raise StoreTamperedError(
-            "the store was tampered with: its root row is gone; restore the database from a backup"
+            "the store was tampered with: its root row is gone, or there are two; restore the database from a backup"
         )
     (row,) = roots
     columns = schema.environments.c
