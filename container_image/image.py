@@ -26,6 +26,7 @@ from typing_extensions import LiteralString, Self
 
 from container_image.audit import AuditEvent, AuditPolicy
 from container_image.build import BuildEvent, BuildRequest, check_build, parse_caches, parse_outputs
+from container_image.cwd import working_directory
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
@@ -90,7 +91,7 @@ class ContainerImage(BaseModel):
     entrypoint: Any = None
     cmd: Any = None
     use_isolate: Any = None
-    context_dir: str | os.PathLike[str] = Field(default_factory=Path.cwd)
+    context_dir: str | os.PathLike[str] = Field(default_factory=working_directory)
     dockerignore: list[str] | None = None
     dockerignore_path: str | os.PathLike[str] | None = None
     target: str | None = None
@@ -462,7 +463,7 @@ def _count(text: str) -> int:
 
 def _relative(file: str) -> str:
     try:
-        return str(Path(file).relative_to(Path.cwd()))
+        return str(Path(file).relative_to(working_directory()))
     except ValueError:
         return file
 

@@ -18,6 +18,7 @@ from container_image.build.handoff import HAS_MEMORY, handoff
 from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
+from container_image.cwd import absolute
 from container_image.errors import InvalidInputError
 from container_image.state import inherited
 
@@ -80,7 +81,7 @@ def open_run(request: BuildRequest) -> Iterator[Run]:
             raise InvalidInputError(
                 f"{request.secret_tmpdir}: no such directory for temporary files; make it, or name another"
             )
-        files = request.secret_tmpdir.resolve() / f"container-image-{name}"
+        files = absolute(request.secret_tmpdir).resolve() / f"container-image-{name}"
     elif not HAS_MEMORY:
         files = directory
     image = f"{QUARANTINE}:{name}"

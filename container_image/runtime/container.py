@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from container_image.build.client import Client
+from container_image.cwd import working_directory
 from container_image.errors import EngineError, InvalidInputError, NotStartedError
 from container_image.runtime.files import SecretFiles, secret_files, sweep
 from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, reveal, variables
@@ -50,7 +50,7 @@ class Wanted:
     environment: str | None = None
     only: tuple[str, ...] = ()
     secret_files: bool = False
-    directory: str = field(default_factory=os.getcwd)
+    directory: str = field(default_factory=lambda: str(working_directory()))
 
 
 @dataclass(frozen=True, slots=True)

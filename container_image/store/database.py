@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from container_image import private
+from container_image.cwd import absolute
 from container_image.errors import InvalidInputError, StoreError, StoreTamperedError
 from container_image.state import STORE as VARIABLE
 from container_image.store import schema
@@ -53,7 +54,10 @@ class Database:
         given = url if url is not None else os.environ.get(VARIABLE)
         self.default = given is None
         self._url = _default_url() if given is None else _parsed(given)
-        self._path = Path(self._url.database or "") if self._url.get_backend_name() == "sqlite" else None
+        self._path: Path | None = None
+        if self._url.get_backend_name() == "sqlite":
+            self._path = absolute(Path(self._url.database or ""))
+            self._url = self._url.set(database=str(self._path))
         self._engine = self._connected()
 
     def __str__(self) -> str:
