@@ -80,6 +80,8 @@ class Prepared:
         else:
             yield f"--mount={files.mount}"
             yield f"--label={files.label}"
+            if files.tracked:
+                yield f"--cidfile={files.cidfile}"
         yield f"--label={OF}={given.environment}"
         yield f"--label={MADE}={given.made or ''}"
         yield f"--label={VERSIONS}={json.dumps(given.versions)}"
@@ -88,7 +90,9 @@ class Prepared:
     def files(self) -> contextlib.AbstractContextManager[SecretFiles | None]:
         """The files that it mounts, if it does, while the context lasts and the container runs."""
         if self.wanted.secret_files:
-            return secret_files(self.given.values, self.client)
+            # Docker takes one file for the ID.
+            tracked = all(option.name != "cidfile" for option in self.wanted.options)
+            return secret_files(self.given.values, self.client, tracked=tracked)
         return contextlib.nullcontext()
 
 
