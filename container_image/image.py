@@ -35,6 +35,7 @@ from container_image.build import (
     parse_outputs,
 )
 from container_image.build_options import BuildOptions, refuse_unknown
+from container_image.cwd import working_directory
 from container_image.declared import caller, literal_offset
 from container_image.dockerfile import DockerfileParser
 from container_image.dockerignore import load_patterns, regexes, to_docker
@@ -105,7 +106,7 @@ class ContainerImage(BaseModel):
     entrypoint: Any = None
     cmd: Any = None
     use_isolate: Any = None
-    context_dir: str | os.PathLike[str] = Field(default_factory=Path.cwd)
+    context_dir: str | os.PathLike[str] = Field(default_factory=working_directory)
     dockerignore: list[str] | None = None
     dockerignore_path: str | os.PathLike[str] | None = None
     target: str | None = None
@@ -513,7 +514,7 @@ def _count(text: str) -> int:
 
 def _relative(file: str) -> str:
     try:
-        return str(Path(file).relative_to(Path.cwd()))
+        return str(Path(file).relative_to(working_directory()))
     except ValueError:
         return file
 

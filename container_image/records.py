@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hmac
 import json
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from container_image import private
 from container_image.seal import NotSealedHereError, seal, unseal
 from container_image.secrets import SecretValue
-from container_image.state import build_key, derive, state_directory
+from container_image.state import build_key, derive, state_directory, state_errors
 
 Kind = Literal["build", "audit"]
 BuiltWith = Literal["same", "different", "unknown"]
@@ -60,7 +63,7 @@ def remember(
     """Keeps a record, in place of an earlier one of the same kind and image.
 
     Raises:
-        InvalidInputError: there is no state directory to keep it in.
+        InvalidInputError: there is no state directory to keep it in, or it can't be written there.
     """
     key = derive(build_key(), "run record")
     tags = {name: _tag(key, name, value.reveal()) for name, value in values.items()}
@@ -72,18 +75,26 @@ def remember(
     environments = {name: value.environment for name, value in values.items() if value.environment is not None}
     record = Record(kind, digest, verdict, _tag(key, "", b""), tags, sealed, tuple(sorted(unknown)), environments)
     path = _path(kind, digest)
-    draft = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    with state_errors():
+        private.write(path, f"{json.dumps(asdict(record), indent=1)}\n".encode())
     _prune(path.parent)
 
 
 def recall(kind: Kind, digest: str) -> Record | None:
-    """The latest record of this kind for an image; None where there is none that can be read."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return Record(**json.loads(_path(kind, digest).read_text(encoding="utf-8")))
+    """The latest record of this kind for an image; None where there is none, or a damaged one.
+
+    Raises:
+        InvalidInputError: the record is another user's, or can't be read.
+    """
+    with state_errors(), contextlib.suppress(FileNotFoundError, ValidationError):
+        return _schema().validate_json(private.read(_path(kind, digest)))
     return None
+
+
+@functools.cache
+def _schema() -> TypeAdapter[Record]:
+    """Checks the type of each field of a record."""
+    return TypeAdapter(Record)
 
 
 def with_former(values: Sequence[SecretValue], record: Record | None) -> list[SecretValue]:

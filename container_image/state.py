@@ -1,4 +1,4 @@
-"""What outlives a build: this user's state directory, and the build key, which keeps tags of values from being guessed.
+"""This user's state directory, and the build key in it, without which nobody can test a guess against a value's tag.
 
 The key is `CONTAINER_IMAGE_BUILD_KEY`, or a file in the state directory that is made once. Each use has a key of its
 own.
@@ -11,11 +11,12 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import platformdirs
 
+from container_image import private
 from container_image.errors import InvalidInputError
 
 VARIABLE = "CONTAINER_IMAGE_BUILD_KEY"
@@ -34,26 +35,37 @@ def inherited(hidden: Collection[str | None] = ()) -> dict[str, str]:
 
 
 def state_directory(name: str = "") -> Path:
-    """Where this user's state is kept, or a directory of that name in it; made on first use, for this user alone.
+    """This user's state directory, or a directory of that name in it. It is made on first use, and private (0700).
 
     Raises:
-        InvalidInputError: it can't be made.
+        InvalidInputError: it can't be made; or it is another user's, a link, or no directory.
     """
-    path = Path(platformdirs.user_state_dir("container-image"), name)
+    path = Path(platformdirs.user_state_dir("container-image"))
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_directory(path)
+        return private.make_directory(path / name) if name else path
     except OSError as error:
         raise InvalidInputError(
-            f"{path}: the state directory can't be made: {error.strerror}; set XDG_STATE_HOME to a directory that can"
+            f"{error.filename}: the state directory can't be used: {error.strerror}; remove it, or set XDG_STATE_HOME to another directory"
         ) from None
-    return path
+
+
+@contextlib.contextmanager
+def state_errors() -> Iterator[None]:
+    """Raises an OSError about a file in the state directory as an InvalidInputError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(
+            f"{error.filename}: this file of the state directory can't be used: {error.strerror}; remove it, or set XDG_STATE_HOME to another directory"
+        ) from None
 
 
 def build_key() -> bytes:
-    """The key: the variable's, else the file's.
+    """The build key: the variable's, else the file's, which is made on first use.
 
     Raises:
-        InvalidInputError: the variable, or the file, is too short to keep anything secret; or others can read the file.
+        InvalidInputError: the variable or the file is too short to keep anything secret; or the file is not private.
     """
     given = os.environ.get(VARIABLE)
     if given is not None:
@@ -61,32 +73,23 @@ def build_key() -> bytes:
             raise InvalidInputError(f"{VARIABLE} has fewer than {_MIN_LENGTH} characters; set it to a long random text")
         return hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
     path = state_directory() / "build.key"
-    if path.exists():
-        return _read(path)
-    # Written whole under another name and then linked, so that two processes that start at once get one key.
-    draft = path.with_name(f"build.key.{secrets.token_hex(8)}")
-    draft.touch(mode=0o600)
     try:
-        draft.write_bytes(secrets.token_bytes(_KEY_LENGTH))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    return _read(path)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        key = path.read_bytes()
-        shared = path.stat().st_mode & 0o077
+        with contextlib.suppress(FileNotFoundError):
+            return _key(path)
+        private.write_new(path, secrets.token_bytes(_KEY_LENGTH))
+        return _key(path)
     except OSError as error:
         raise InvalidInputError(
-            f"{path}: the build key can't be read: {error.strerror}; remove it, or set {VARIABLE}"
+            f"{path}: the build key can't be used: {error.strerror}; remove it, and a new one is made, or set {VARIABLE}"
         ) from None
-    if len(key) < _KEY_LENGTH or shared:
-        reason = "others can read it" if shared else f"it has fewer than {_KEY_LENGTH} bytes"
+
+
+def _key(path: Path) -> bytes:
+    # A key that others could read is no key any more: changing its mode would not help.
+    key = private.read(path, mend=False)
+    if len(key) < _KEY_LENGTH:
         raise InvalidInputError(
-            f"{path}: the build key keeps nothing secret: {reason}; remove it, and a new one is made"
+            f"{path}: the build key keeps nothing secret: it has fewer than {_KEY_LENGTH} bytes; remove it, and a new one is made"
         )
     return key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,3 +221,24 @@ def read_everything(store: SecretStore, environments: list[str]) -> object:
         [store.secrets.list(name) for name in environments],
         [store.secrets.reveal(name) for name in environments],
     )
+
+
+def uses(store: SecretStore) -> list[Callable[[], object]]:
+    """Each way to use a store that `fill` wrote. What a log tells is none of its results: it is not sealed."""
+    return [
+        store.environments.list,
+        store.environments.with_secrets,
+        lambda: store.environments.key("main"),
+        lambda: store.environments.create("more").name,
+        lambda: store.environments.delete("staging"),
+        store.secrets.list,
+        lambda: store.secrets.versions("TOKEN", "staging"),
+        lambda: store.secrets.missing(["TOKEN", "GONE"], "staging"),
+        lambda: store.secrets.reveal("main"),
+        lambda: store.secrets.reveal("staging"),
+        lambda: [item.version for item in store.secrets.set_all({"TOKEN": "third", "NEW": "first"}, "staging")],
+        lambda: store.secrets.unset("OTHER", "staging"),
+        lambda: len(store.log.list()) < 0,
+        lambda: store.log.used("run", "app:dev", {"TOKEN": 2}, "staging"),
+        lambda: store.rotate_key(lambda _: None),
+    ]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from container_image.audit.pyproject import TABLE, find_table, read_table
+from container_image.cwd import working_directory
 from container_image.errors import InvalidInputError
 
 WarningCode = Literal[
@@ -87,7 +88,7 @@ class AuditPolicy(BaseModel):
         Raises:
             InvalidInputError: the file can't be read, or it has an unknown key or a bad value: names file and key.
         """
-        file = find_table(Path.cwd()) if path is None else Path(path)
+        file = find_table(working_directory()) if path is None else Path(path)
         if file is None:
             return cls()
         try:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 
-from container_image.state import state_directory
+from container_image import private
+from container_image.state import state_directory, state_errors
 
 HOSTNAME = "BUILDKIT_SANDBOX_HOSTNAME"
 """The build argument with which a step's host name is set."""
@@ -23,13 +25,18 @@ HOSTNAME = "BUILDKIT_SANDBOX_HOSTNAME"
 @contextlib.contextmanager
 def alone(on_wait: Callable[[], None]) -> Iterator[None]:
     """Holds the lock; calls `on_wait` before it waits for another build."""
-    with (state_directory("locks") / "untagged-secrets").open("w") as file:
+    path = state_directory("locks") / "untagged-secrets"
+    with state_errors():
+        lock = private.open_file(path, os.O_RDWR | os.O_CREAT)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def hostname(tagged: Iterable[str]) -> str:

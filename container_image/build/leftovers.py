@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from container_image import private
 from container_image.build.client import Client
 from container_image.build.history import forget
 from container_image.errors import EngineError
-from container_image.state import inherited, state_directory
+from container_image.state import inherited, state_directory, state_errors
 
 # What chooses an engine and a builder. The image and the record of a killed run are where it ran.
 _CHOOSES = (
@@ -86,7 +87,9 @@ def journal(name: str, image: str, directories: tuple[Path, ...], client: Client
     engine = {key: client.environment[key] for key in _CHOOSES if key in client.environment}
     leftovers = Leftovers(image, None, tuple(map(str, directories)), engine, client.context)
     path = state_directory("runs") / f"{name}.json"
-    with path.open("x+", encoding="utf-8") as file:
+    with state_errors():
+        descriptor = private.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         kept = Journal(leftovers, path, file)
         try:
@@ -97,20 +100,31 @@ def journal(name: str, image: str, directories: tuple[Path, ...], client: Client
 
 
 def _sweep() -> None:
-    """Removes what killed runs left. An entry whose lock is held belongs to a run that goes on."""
+    """Removes what killed runs left. An entry whose lock is held belongs to a run that goes on.
+
+    Raises:
+        InvalidInputError: an entry is another user's: it may name any directory, and must not be followed.
+    """
     for path in state_directory("runs").glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, TypeError), path.open("r+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another run may have swept it between the listing and the lock.
-            if not path.exists():
-                continue
-            fields = json.load(file)
-            leftovers = Leftovers(**{**fields, "directories": tuple(fields["directories"])})
-            if leftovers.process is not None:
-                # What is being built can't be removed; a record that is, while its build goes on, breaks the engine's list.
-                _outlive(leftovers.process)
-            _remove(leftovers, Client({**without_choice(), **leftovers.engine}, leftovers.context))
-            path.unlink(missing_ok=True)
+        with state_errors(), contextlib.suppress(FileNotFoundError):
+            descriptor = private.open_file(path, os.O_RDWR)
+            with os.fdopen(descriptor, encoding="utf-8") as file:
+                _sweep_entry(path, file)
+
+
+def _sweep_entry(path: Path, file: IO[str]) -> None:
+    with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another run may have swept it between the listing and the lock.
+        if not path.exists():
+            return
+        fields = json.load(file)
+        leftovers = Leftovers(**{**fields, "directories": tuple(fields["directories"])})
+        if leftovers.process is not None:
+            # What is being built can't be removed; a record that is, while its build goes on, breaks the engine's list.
+            _outlive(leftovers.process)
+        _remove(leftovers, Client({**without_choice(), **leftovers.engine}, leftovers.context))
+        path.unlink(missing_ok=True)
 
 
 def without_choice() -> dict[str, str]:

@@ -208,7 +208,9 @@ def _written(request: BuildRequest) -> Iterator[str]:
             for name, _ in _shown(value, found, text.encode("utf-8", "surrogateescape")):
                 yield f"the value of secret {name} is in the {redacted.text(place)}, which ships; mount the secret instead"
         for name, written in _shown(value, found, whole):
-            line = next((number for number, text in enumerate(encoded, 1) if any(data in text for data in written)), None)
+            line = next(
+                (number for number, text in enumerate(encoded, 1) if any(data in text for data in written)), None
+            )
             yield f"{request.place(line)}: the value of secret {name} is written in the Dockerfile, which ships in the history; mount it instead"
 
 

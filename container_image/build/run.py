@@ -21,6 +21,7 @@ from container_image.build.leftovers import Journal, journal
 from container_image.build.remote import with_dockerfile
 from container_image.build.request import BuildRequest
 from container_image.build.ssh import ssh_problems
+from container_image.cwd import absolute
 from container_image.errors import InvalidInputError, PreflightError
 from container_image.secrets import SecretValue
 from container_image.state import inherited
@@ -90,7 +91,7 @@ def open_run(
             raise InvalidInputError(
                 f"{request.secret_tmpdir}: no such directory for temporary files; make it, or name another"
             )
-        files = request.secret_tmpdir.resolve() / f"container-image-{name}"
+        files = absolute(request.secret_tmpdir).resolve() / f"container-image-{name}"
     elif not HAS_MEMORY:
         files = directory
     image = f"{QUARANTINE}:{name}"

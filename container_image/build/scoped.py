@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from container_image import private
 from container_image.errors import InvalidInputError
 from container_image.seal import NotSealedHereError, seal, unseal
 from container_image.secrets import SecretValue
-from container_image.state import build_key, derive, state_directory
+from container_image.state import build_key, derive, state_directory, state_errors
 from container_image.stored import note_use, versions_kept, versions_used
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 MOST = 200
 """Values of one scope that are searched for, at most."""
 
-_DRAFT = "draft-"
 _ATTEMPTS = 1000
 
 
@@ -142,17 +141,17 @@ def _note(value: SecretValue) -> Path:
     """A note of this build's own. Its name has the scope, the version or a tag of the value, and something random."""
     scope, data = _file_name(value), value.reveal()
     version = _tag("note", data) if value.stored is None else str(value.stored.version)
-    draft = _directory() / f"{_DRAFT}{secrets.token_hex(8)}"
-    draft.touch(mode=0o600)
-    draft.write_bytes(seal(derive(build_key(), "sealed note"), data, scope))
-    return draft.replace(draft.with_name(f"{scope}.{version}.{secrets.token_hex(8)}"))
+    path = _directory() / f"{scope}.{version}.{secrets.token_hex(8)}"
+    with state_errors():
+        private.write(path, seal(derive(build_key(), "sealed note"), data, scope))
+    return path
 
 
 def _read_all(scope: str) -> list[tuple[Path, bytes]]:
     """The notes of a scope as they are at one moment: a build that ends gives its own another name."""
     for _ in range(_ATTEMPTS):
-        with contextlib.suppress(FileNotFoundError):
-            return [(path, path.read_bytes()) for path in sorted(_directory().glob(f"{scope}.*"))]
+        with state_errors(), contextlib.suppress(FileNotFoundError):
+            return [(path, private.read(path)) for path in sorted(_directory().glob(f"{scope}.*"))]
     raise InvalidInputError(f"{_directory()}: the notes of a cache scope change too often to be read; build again")
 
 
@@ -171,13 +170,8 @@ def _directory() -> Path:
 def _own_id() -> str:
     """The id of the notes here, which goes when they go: what was made in their scopes is then not taken any more."""
     path = _directory() / "id"
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text()
-    draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}")
-    draft.write_text(secrets.token_hex(16))
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    return path.read_text()
+    with state_errors():
+        with contextlib.suppress(FileNotFoundError):
+            return private.read(path).decode("ascii", "replace")
+        private.write_new(path, secrets.token_hex(16).encode())
+        return private.read(path).decode("ascii", "replace")

@@ -13,7 +13,7 @@ from container_image.cli.color import choose, styled
 from container_image.cli.command import Late, LateGroup
 from container_image.cli.pasted import unwrap
 from container_image.cli.signals import Interrupted, listen, stop_listening
-from container_image.cli.streams import say, take_over
+from container_image.cli.streams import say, show_warnings, take_over
 from container_image.errors import (
     AuditFailedError,
     AuditIncompleteError,
@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         )
         sys.exit(2)
     stdout = take_over()
+    show_warnings()
     try:
         status = _run(sys.argv[1:] if arguments is None else arguments, ready=listen)
         sys.stdout.flush()

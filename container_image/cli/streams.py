@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from typing import TextIO
 
@@ -44,6 +45,18 @@ def say(message: str, color: str | None = None) -> None:
     lines = [printable(line) for line in message.split("\n")]
     name = "container-image:" if color is None else styled("container-image:", sys.stderr, color, bold=True)
     print(f"{name} " + "\n  ".join(lines), file=sys.stderr)
+
+
+class _Messages(logging.Handler):
+    """Shows what the library logs as messages of the command line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def show_warnings() -> None:
+    """Shows the library's warnings on stderr from now on."""
+    logging.getLogger("container_image").addHandler(_Messages(logging.WARNING))
 
 
 def _text(stream: Stream, like: TextIO) -> TextIO:

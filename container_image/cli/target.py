@@ -20,6 +20,7 @@ import container_image
 from container_image.build import BuildRequest
 from container_image.build.remote import decode, is_remote, is_url, without_userinfo
 from container_image.cli.stdin import read_dockerfile, read_stdin, temporary_directory
+from container_image.cwd import working_directory
 from container_image.errors import ContainerImageError, InvalidInputError
 from container_image.image import REFUSED, ContainerImage
 from container_image.shown import unrepeated
@@ -48,7 +49,7 @@ def _declared(target: str) -> ContainerImage:
     if not separator:
         path, _, name = target.partition(":")
     spec = _spec(target, path) if separator else None
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(working_directory()))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             module = importlib.import_module(path) if spec is None else _executed(spec)

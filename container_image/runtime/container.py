@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from container_image.build.client import Client
+from container_image.cwd import working_directory
 from container_image.errors import EngineError, InvalidInputError, NotStartedError
 from container_image.runtime.files import SecretFiles, secret_files, sweep
 from container_image.runtime.given import ENVIRONMENT, REFERENCE, Given, reveal, variables
@@ -51,7 +51,7 @@ class Wanted:
     environment: str | None = None
     only: tuple[str, ...] = ()
     secret_files: bool = False
-    directory: str = field(default_factory=os.getcwd)
+    directory: str = field(default_factory=lambda: str(working_directory()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ class Prepared:
         else:
             yield f"--mount={files.mount}"
             yield f"--label={files.label}"
+            if files.tracked:
+                yield f"--cidfile={files.cidfile}"
         yield f"--label={OF}={given.environment}"
         yield f"--label={MADE}={given.made or ''}"
         yield f"--label={VERSIONS}={json.dumps(given.versions)}"
@@ -89,7 +91,9 @@ class Prepared:
     def files(self) -> contextlib.AbstractContextManager[SecretFiles | None]:
         """The files that it mounts, if it does, while the context lasts and the container runs."""
         if self.wanted.secret_files:
-            return secret_files(self.given.values, self.client)
+            # Docker takes one file for the ID.
+            tracked = all(option.name != "cidfile" for option in self.wanted.options)
+            return secret_files(self.given.values, self.client, tracked=tracked)
         return contextlib.nullcontext()
 
 

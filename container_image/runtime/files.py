@@ -1,7 +1,8 @@
 """Secrets as files for one container: on the host's tmpfs, for this user alone, and gone when the container is.
 
 BASE/container-image-run-ID/        0700: nobody else on the host gets past it; its lock says that somebody sees to it
-├── engine.json                     which engine the container is on
+├── engine                          which engine the container is on
+├── container                       its ID, once it is made
 └── files/                          what is mounted: read-only, and readable for any user in the container
     └── NAME
 """
@@ -13,7 +14,7 @@ import fcntl
 import os
 import secrets
 import shutil
-import subprocess
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from container_image.build.client import Client
 from container_image.build.leftovers import without_choice
 from container_image.errors import ContainerImageError, EngineError, OutputError
 from container_image.oci.endpoint import engine_host
+from container_image.runtime.watch import CONTAINER, watch
 from container_image.secrets import SecretValue
 
 TARGET = "/run/secrets"
@@ -32,26 +34,21 @@ LABEL = "container-image.files"
 _PREFIX = "container-image-run-"
 _MINUTE = 60
 
-# A container that is restarted is gone for a moment only, hence the pause.
-_WATCH = """\
-directory=$1 label=$2
-shift 2
-{
-    while :; do
-        container=$("$@" ps --quiet --no-trunc --filter "label=$label") && [ -z "$container" ] && break
-        "$@" wait $container
-        sleep 3
-    done
-    rm -rf -- "$directory"
-} >/dev/null 2>&1 &
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class SecretFiles:
-    """The files of a container: what `docker run` is told of them."""
+    """The files of a container: what `docker run` is told of them.
+
+    `tracked` is false where docker writes the container's ID to a file of the user's choice instead.
+    """
 
     directory: Path
+    tracked: bool = True
+
+    @property
+    def cidfile(self) -> Path:
+        """The file that docker writes the container's ID to."""
+        return self.directory / CONTAINER
 
     @property
     def label(self) -> str:
@@ -66,7 +63,7 @@ class SecretFiles:
 
 
 @contextlib.contextmanager
-def secret_files(values: Mapping[str, SecretValue], client: Client) -> Iterator[SecretFiles]:
+def secret_files(values: Mapping[str, SecretValue], client: Client, *, tracked: bool = True) -> Iterator[SecretFiles]:
     """Writes the files; in the end they are removed, or left to a process that does so once the container has ended.
 
     Raises:
@@ -84,7 +81,7 @@ def secret_files(values: Mapping[str, SecretValue], client: Client) -> Iterator[
         )
     # Whatever context is the current one when the container ends.
     there = Client({**_less_context(client.environment), "DOCKER_HOST": host})
-    files = SecretFiles(base / f"{_PREFIX}{secrets.token_hex(16)}")
+    files = SecretFiles(base / f"{_PREFIX}{secrets.token_hex(16)}", tracked)
     files.directory.mkdir(mode=0o700)
     lock = os.open(files.directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -107,20 +104,27 @@ def sweep() -> None:
                 try:
                     if os.fstat(lock).st_uid == os.getuid():
                         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        _sweep(SecretFiles(path))
+                        _sweep(SecretFiles(path), lock)
                 finally:
                     os.close(lock)
 
 
-def _sweep(files: SecretFiles) -> None:
+def _sweep(files: SecretFiles, lock: int) -> None:
     age = time.time() - files.directory.stat().st_mtime
     try:
         host = (files.directory / "engine").read_text()
     except FileNotFoundError:
         # No value is in it yet. It may be in the making.
-        gone = age > _MINUTE
-    else:
-        gone = not _runs(files, Client({**without_choice(), "DOCKER_HOST": host}), starting=age < _MINUTE)
+        if age > _MINUTE:
+            shutil.rmtree(files.directory, ignore_errors=True)
+        return
+    client = Client({**without_choice(), "DOCKER_HOST": host})
+    try:
+        gone = not _runs(files, client, starting=age < _MINUTE)
+    except EngineError:
+        # The engine may come back, and the container may still run: the other process sees to it for a while.
+        watch(files.directory, files.label, client, lock)
+        return
     if gone:
         shutil.rmtree(files.directory, ignore_errors=True)
 
@@ -149,25 +153,24 @@ def _less_context(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _leave(files: SecretFiles, client: Client, lock: int) -> None:
-    # Where the engine does not answer, or a signal comes in between, the other process finds out.
+    """Removes the files, or leaves them to a process that waits for the container's end."""
+    # Where a signal comes in between, the other process finds out.
     runs = True
     try:
-        with contextlib.suppress(EngineError):
-            runs = _runs(files, client)
+        runs = _may_run(files, client)
     finally:
         if runs:
-            _watch(files, client, lock)
+            watch(files.directory, files.label, client, lock)
         else:
             shutil.rmtree(files.directory, ignore_errors=True)
 
 
-def _watch(files: SecretFiles, client: Client, lock: int) -> None:
-    """Starts the process that removes the directory. It has the lock as long as it lives."""
-    subprocess.run(
-        ["/bin/sh", "-c", _WATCH, "container-image", str(files.directory), files.label, *client.command()],
-        env=dict(client.environment), stdin=subprocess.DEVNULL, cwd="/", start_new_session=True, pass_fds=(lock,),
-        check=False,
-    )  # fmt: skip
+def _may_run(files: SecretFiles, client: Client) -> bool:
+    """Whether the container runs, or may run where the engine does not answer: docker writes its ID before the start."""
+    try:
+        return _runs(files, client)
+    except EngineError:
+        return not files.tracked or files.cidfile.exists()
 
 
 def _runs(files: SecretFiles, client: Client, *, starting: bool = False) -> bool:
@@ -178,13 +181,19 @@ def _runs(files: SecretFiles, client: Client, *, starting: bool = False) -> bool
 
 
 def _bases() -> list[Path]:
-    """Directories in memory that this user can write to."""
+    """Directories in memory that this user can write to, and in which nobody else can replace this user's files."""
     named = dict.fromkeys(filter(None, (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm")))
-    return [
-        Path(name)
-        for name in named
-        if Path(name).is_absolute() and os.access(name, os.W_OK | os.X_OK) and _is_tmpfs(name)
-    ]
+    return [Path(name) for name in named if Path(name).is_absolute() and _is_safe(Path(name)) and _is_tmpfs(name)]
+
+
+def _is_safe(path: Path) -> bool:
+    """Whether only this user and root can replace this user's files in a directory, by its owner and mode."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    others = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    return status.st_uid in (0, os.geteuid()) and not others and os.access(path, os.W_OK | os.X_OK)
 
 
 def _is_tmpfs(path: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Protocol
 
 import platformdirs
 
+from container_image import private
 from container_image.errors import StoreKeyError
 from container_image.seal import Key, key_text, new_key, parse_key
 from container_image.state import STORE_KEY as VARIABLE
@@ -36,7 +36,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class KeyFile:
-    """A file that nobody else can read, written whole or not at all."""
+    """A private file, written whole or not at all."""
 
     path: Path
 
@@ -45,32 +45,19 @@ class KeyFile:
 
     def read(self) -> str | None:
         try:
-            with self.path.open(encoding="ascii", errors="replace") as file:
-                shared = os.fstat(file.fileno()).st_mode & 0o077
-                text = file.read(1024)
+            # A key that others could read may be known to them: changing its mode would hide that.
+            return private.read(self.path, mend=False).decode("ascii", "replace")
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreKeyError(f"{self.path}: the store's key can't be read: {error.strerror}") from None
-        if shared:
-            raise StoreKeyError(
-                f"{self.path}: others can read the store's key; take that from them with: chmod 600 {self.path}"
-            )
-        return text
+            raise _unusable(error, "read") from None
 
     def write(self, text: str) -> None:
-        draft = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
+            private.make_directory(self.path.parent)
+            private.write(self.path, f"{text}\n".encode("ascii"))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise StoreKeyError(f"{self.path}: the store's key can't be written: {error.strerror}") from None
+            raise _unusable(error, "written") from None
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -216,6 +203,13 @@ class Keys:
             return KeyFile(place.path.with_name(f"{place.path.name}.new"))
         assert isinstance(place, KeyringEntry)
         return KeyringEntry(f"{place.name}.new")
+
+
+def _unusable(error: OSError, done: str) -> StoreKeyError:
+    return StoreKeyError(
+        f"{error.filename}: the store's key can't be {done}: {error.strerror}; the key is a file of yours with mode 600, "
+        f"in a directory of yours with mode 700 (chmod, chown); or set {VARIABLE}"
+    )
 
 
 def _parsed(text: str, where: str) -> Key:

@@ -32,7 +32,7 @@ class Log:
             table.c.action == use, table.c.image == image, table.c.name == name, table.c.environment == meant
         )
         with reading(self._access) as session:
-            return set() if session is None else set(session.connection.execute(query).scalars())
+            return set() if session is None else set(session.connection.execute(query).scalars().all())
 
     def list(self, environment_name: str | None = None, limit: int | None = None) -> Sequence[LogEntry]:
         """The entries of one environment, or all, newest first."""
@@ -46,7 +46,7 @@ class Log:
                 query = query.where(table.c.environment == meant)
             return [
                 LogEntry(parse_time(row.time), row.actor, row.action, row.environment, row.name, row.version, row.image)
-                for row in session.connection.execute(query)
+                for row in session.connection.execute(query).all()
             ]
 
 

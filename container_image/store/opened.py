@@ -49,7 +49,10 @@ class OpenEnvironment:
         table = schema.versions
         columns = table.c.name, table.c.version, table.c.serial, table.c.created_at
         query = sa.select(*columns).where(table.c.environment_id == row.id)
-        found = {tuple(version) for version in connection.execute(query)}
+        try:
+            found = {tuple(version) for version in connection.execute(query).all()}
+        except schema.ColumnTypeError as error:
+            raise tampered(row.name, f"a version of a secret ({error})") from None
         if wrong := found ^ opened.head.rows():
             name, number, *_ = min(wrong)
             kind = "is not there" if min(wrong) not in found else "does not belong there"
@@ -75,10 +78,11 @@ class OpenEnvironment:
             StoreTamperedError: what stands there is not what was written there.
         """
         table = schema.versions
-        sealed = self.connection.execute(sa.select(table.c.sealed).where(self._is(name, version.number))).scalar_one()
+        query = sa.select(table.c.sealed).where(self._is(name, version.number))
         try:
+            (sealed,) = self.connection.execute(query).scalars().all()
             return unpad(unseal(self.key, sealed, *self._bound(name, version)))
-        except NotSealedHereError:
+        except (NotSealedHereError, schema.ColumnTypeError, ValueError):
             raise tampered(self.name, f"version {version.number} of {name}") from None
 
     def set(self, name: str, value: bytes, exposed: bool | None, time: str, keep: int) -> bool:

@@ -20,12 +20,13 @@ from sqlalchemy.engine import Connection
 from container_image.errors import StoreError, StoreKeyError, StoreTamperedError
 from container_image.seal import Key, NotSealedHereError, key_check, new_key, seal, unseal
 from container_image.store import schema
-from container_image.store.database import Database
+from container_image.store.database import Database, damaged
 from container_image.store.keys import Keys, Place
 from container_image.store.names import MAIN, unknown_environment
 from container_image.store.opened import OpenEnvironment, tampered
 
 _ATTEMPTS = 4
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,10 @@ class Session:
                 raise unknown_environment(name, names)
             raise self._too_narrow(f"does not open {name!r}; name its own, with --env {self.key.environment}")
         table = schema.environments
-        row = self.connection.execute(sa.select(table).where(table.c.id == self.ids[name])).one()
+        try:
+            (row,) = self.connection.execute(sa.select(table).where(table.c.id == self.ids[name])).all()
+        except (schema.ColumnTypeError, ValueError):
+            raise tampered(name, "its row") from None
         return OpenEnvironment.open(self.connection, row, self._key_of(row))
 
     def create(self, name: str, description: str | None) -> None:
@@ -221,19 +225,26 @@ def writing(access: Access) -> Iterator[Session]:
 
 def now() -> str:
     """The time, as the database has it."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime(_TIME)
 
 
 def parse_time(text: str) -> datetime:
-    """The time that a text of the database tells."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """The time that a text of the database tells.
+
+    Raises:
+        StoreTamperedError: it tells none. Only the log's times can: the others are sealed.
+    """
+    try:
+        return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise damaged(f"the table {schema.log.name} has a row without a time") from None
 
 
 def _opened(connection: Connection, access: Access, *, alone: bool) -> Session:
     roots = connection.execute(sa.select(schema.root)).all()
     if len(roots) != 1:
         raise StoreTamperedError(
-            "the store was tampered with: its root row is gone; restore the database from a backup"
+            "the store was tampered with: its root row is gone, or there are two; restore the database from a backup"
         )
     (row,) = roots
     columns = schema.environments.c

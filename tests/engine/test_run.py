@@ -18,7 +18,14 @@ from pathlib import Path
 import pytest
 
 import container_image
-from container_image import EngineError, InvalidInputError, SecretStore, SecretValue, UnknownSecretError
+from container_image import (
+    EngineError,
+    InvalidInputError,
+    NotStartedError,
+    SecretStore,
+    SecretValue,
+    UnknownSecretError,
+)
 from container_image.build.redact import patterns
 from container_image.cli import _run
 from container_image.cli.run import OWN_VALUES
@@ -26,6 +33,7 @@ from container_image.runtime import containers, replace
 from container_image.runtime.files import sweep
 from container_image.runtime.options import FLAGS, VALUES
 from tests.engine.conftest import lines
+from tests.engine.relay import relay
 
 PROGRAM = str(Path(sys.executable).with_name("container-image"))
 WAITS = "trap 'exit 7' TERM INT; echo ready; sleep 60 & wait"
@@ -72,7 +80,7 @@ def directories() -> set[Path]:
 
 def gone(paths: set[Path]) -> bool:
     """Whether all of them are, within some seconds."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while any(path.exists() for path in paths) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not any(path.exists() for path in paths)
@@ -402,6 +410,79 @@ def test_secret_files_are_refused_where_they_would_not_be_in_memory_or_not_there
             EngineError, match=f"--secret-files: the engine at {host} can't mount files of this machine"
         ):
             container_image.run(busybox_image, environment="staging", secret_files=True)
+
+
+def test_without_an_engine_no_secret_file_stays_and_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busybox_image: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = directories()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/dead.sock")
+    for options in ([], ["-d"], ["--rm", "-i"]):
+        assert _run(["run", "--secret-files", "--env=staging", *options, busybox_image, "true"]) == 125
+        assert f"{tmp_path}/dead.sock" in capfd.readouterr().err
+        assert directories() == before
+    assert str(MEMORY / "container-image-run-") not in argument_lists()
+
+
+def test_without_the_docker_command_run_and_ps_say_so_and_exec_works(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = directories()
+    monkeypatch.setenv("PATH", "/no/such/directory")
+    for line, status in (
+        (["run", "--env=staging", "image"], 125),
+        (["run", "--env=staging", "--secret-files", "image"], 125),
+        (["run", "--replace", "container"], 125),
+        (["ps"], 2),
+    ):
+        assert _run(line) == status
+        shown = capfd.readouterr()
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+        assert "there is no `docker` command; install Docker" in shown.err
+    assert directories() == before
+    assert container_image.exec(["/bin/sh", "-c", "echo $TOKEN"], environment="staging") == 0
+    with pytest.raises(NotStartedError, match=r"docker: can't be started: No such file"):
+        container_image.exec(["docker", "ps"], environment="staging")
+
+
+def test_without_the_engine_secret_files_stay_as_long_as_the_container_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busybox_image: str, token: str, name: Name
+) -> None:
+    monkeypatch.setattr("container_image.runtime.watch.PATIENCE", 1)
+    before, container = directories(), name()
+    with relay(tmp_path / "engine.sock") as host, monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", host)
+        options = ["-d", "--name", container]
+        command = ["sh", "-c", WAITS]
+        assert (
+            container_image.run(busybox_image, command, environment="staging", options=options, secret_files=True) == 0
+        )
+        (made,) = directories() - before
+    # Two looks of the process that waits.
+    time.sleep(7)
+    assert lines("docker", "exec", container, "cat", "/run/secrets/TOKEN") == [token]
+    lines("docker", "kill", container)
+    assert gone({made})
+
+
+def test_without_the_engine_what_a_killed_run_left_is_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busybox_image: str, name: Name
+) -> None:
+    monkeypatch.setattr("container_image.runtime.watch.PATIENCE", 1)
+    before, container = directories(), name()
+    line = [PROGRAM, "run", "--secret-files", "--env=staging", "--name", container, busybox_image, "sh", "-c", WAITS]
+    with relay(tmp_path / "engine.sock") as host:
+        environment = {**os.environ, "DOCKER_HOST": host}
+        with subprocess.Popen(line, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.kill()
+        (made,) = directories() - before
+    sweep()
+    time.sleep(7)
+    assert made.exists()
+    lines("docker", "kill", container)
+    assert gone({made})
 
 
 def test_every_option_of_docker_run_is_known() -> None:

@@ -28,7 +28,7 @@ def test_a_key_that_keeps_nothing_secret_is_refused(state: Path, monkeypatch: py
     build_key()
     (file,) = (state / "container-image").iterdir()
     file.chmod(0o644)
-    with pytest.raises(InvalidInputError, match="others can read it; remove it"):
+    with pytest.raises(InvalidInputError, match="other users can read it; remove it"):
         build_key()
     file.chmod(0o600)
     file.write_bytes(b"")
@@ -36,7 +36,7 @@ def test_a_key_that_keeps_nothing_secret_is_refused(state: Path, monkeypatch: py
         build_key()
     file.unlink()
     file.mkdir()
-    with pytest.raises(InvalidInputError, match="can't be read"):
+    with pytest.raises(InvalidInputError, match="it is a directory, not a file"):
         build_key()
     monkeypatch.setenv(VARIABLE, "short")
     with pytest.raises(InvalidInputError, match="fewer than 16 characters"):
@@ -48,7 +48,7 @@ def test_a_key_that_keeps_nothing_secret_is_refused(state: Path, monkeypatch: py
 def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with pytest.raises(InvalidInputError, match=r"the state directory can't be made: .*; set XDG_STATE_HOME"):
+    with pytest.raises(InvalidInputError, match=r"the state directory can't be used: .*, or set XDG_STATE_HOME"):
         build_key()
 
 

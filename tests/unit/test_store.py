@@ -257,7 +257,7 @@ def test_a_wrong_key_is_a_clear_error(store: SecretStore, key_file: Path, monkey
     monkeypatch.delenv("CONTAINER_IMAGE_KEY")
     key_file.touch(mode=0o644)
     key_file.write_text(right)
-    with pytest.raises(StoreKeyError, match=r"others can read the store's key; .* chmod 600"):
+    with pytest.raises(StoreKeyError, match=r"key can't be read: other users can read it; .*chmod"):
         store.secrets.list()
 
 
@@ -492,9 +492,11 @@ def test_a_database_that_answers_not_or_is_none_is_named_without_its_password(tm
         SecretStore.open("postgresql://u:hunter2@127.0.0.1:9/d").secrets.list()
     assert "hunter2" not in str(caught.value)
     (tmp_path / "store.db").write_text("no database at all, but long enough to be looked at " * 20)
-    with pytest.raises(StoreError, match=f"the store at {tmp_path}/store.db can't be used: file is not a database"):
+    with pytest.raises(
+        StoreError, match=f"the store at {tmp_path}/store.db can't be used: file is not a database; .* a backup"
+    ):
         SecretStore.open(f"sqlite:///{tmp_path}/store.db").secrets.list()
-    with pytest.raises(StoreError, match="the store can't be written"):
+    with pytest.raises(StoreError, match="the store can't be used: No such file or directory"):
         SecretStore.open("sqlite:////proc/no/store.db").secrets.set("TOKEN", "a")
 
 
@@ -534,7 +536,7 @@ def test_a_store_of_a_newer_version_is_left_alone(store: SecretStore) -> None:
     with Database().writing() as (connection, _):
         connection.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
     for attempt in (store.secrets.list, lambda: store.secrets.set("TOKEN", "b")):
-        with pytest.raises(StoreError, match="was made by a newer container-image; upgrade this one"):
+        with pytest.raises(StoreError, match=r"was made by a newer container-image \(.* 9999\); upgrade this one"):
             attempt()
 
 
