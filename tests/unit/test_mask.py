@@ -33,7 +33,7 @@ def through(data: bytes, cuts: list[int], idle: list[bool], value: bytes = VALUE
     return shown + stream.end()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=6), st.lists(st.integers(0, 300), max_size=8), st.lists(st.booleans(), max_size=8))
 def test_no_part_of_a_value_is_shown_however_it_comes(pieces: list[bytes], cuts: list[int], idle: list[bool]) -> None:
     shown = through(b"".join(pieces), cuts, idle)
@@ -41,7 +41,7 @@ def test_no_part_of_a_value_is_shown_however_it_comes(pieces: list[bytes], cuts:
         assert not any(form[at : at + run] in shown for at in range(len(form) - run + 1))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.integers(0, len(TOKEN) - 12),
     st.integers(12, len(TOKEN)),
@@ -60,6 +60,7 @@ def test_at_most_three_bytes_of_a_part_are_shown_where_the_program_pauses_there(
     assert through(before + part + after, list(range(60)), [True], TOKEN) in allowed
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES.filter(lambda piece: len(piece) < 10), max_size=8), st.lists(st.integers(0, 300), max_size=8))
 def test_with_a_pause_behind_every_piece_other_output_is_unchanged(pieces: list[bytes], cuts: list[int]) -> None:
     data = b"".join(pieces)

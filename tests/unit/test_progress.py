@@ -6,7 +6,7 @@ import base64
 import itertools
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container_image import SecretValue
@@ -27,6 +27,7 @@ def told(values: list[bytes], pieces: list[bytes]) -> tuple[str, list[tuple[str,
     return text, [(warning.code, warning.secret) for warning in progress.warnings]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.lists(st.integers(0, 200), max_size=8))
 def test_characters_are_whole_however_the_output_is_cut(text: str, cuts: list[int]) -> None:
     data = text.encode("utf-8", "replace")
