@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ def test_a_file_means_what_it_means_to_python_dotenv(tmp_path: Path, text: str) 
     data = text.encode()
     (tmp_path / ".env").write_bytes(data)
     expected = dotenv_values(tmp_path / ".env")
+    for name, value in expected.items():
+        if (value or "").startswith("#") and re.search(rf"{name}[ \t]*=[ \t]+#", text):
+            # Before version 1.2, python-dotenv took a comment behind nothing for the value.
+            expected[name] = ""
     try:
         found = parse(data)
     except DotenvError:
