@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from container_image.secrets.dotenv import DotenvError, parse
@@ -18,13 +18,11 @@ from tests.dotenv_files import FILES
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES)
 def test_a_file_means_what_it_means_to_python_dotenv(tmp_path: Path, text: str) -> None:
+    # Versions of python-dotenv differ in whether that is a comment.
+    assume(not re.search(r"=[ \t]+#", text))
     data = text.encode()
     (tmp_path / ".env").write_bytes(data)
     expected = dotenv_values(tmp_path / ".env")
-    for name, value in expected.items():
-        if (value or "").startswith("#") and re.search(rf"{name}[ \t]*=[ \t]+#", text):
-            # Before version 1.2, python-dotenv took a comment behind nothing for the value.
-            expected[name] = ""
     try:
         found = parse(data)
     except DotenvError:
