@@ -6,6 +6,7 @@ second, and the command line must answer signals before.
 
 import sys
 import types
+from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ else:
             import container_image.progress as module
 
             return module
-        # `__path__` and the like are Python's questions, which must not import everything; for `api`, it looks here first.
-        if name == "__all__" or (not name.startswith("__") and name != "api"):
+        # `from container_image import state` asks here first, and so does Python for `__path__` and the like. Neither may
+        # import everything.
+        if name == "__all__" or not (name.startswith("__") or find_spec(f"{__name__}.{name}")):
             import container_image.api as api
 
             if hasattr(api, name):

@@ -25,7 +25,7 @@ from container_image.near import did_you_mean
 from container_image.secrets import Secret, StoredName, stored_names
 from container_image.secrets.names import is_secret_name
 from container_image.secrets.sensitivity import looks_random
-from container_image.shown import is_name
+from container_image.shown import is_name, shown
 
 if TYPE_CHECKING:
     from container_image.store import SecretStore, StoredSecret
@@ -337,7 +337,7 @@ def missing_command(target: str, environment: str | None) -> None:
         missing = open_store().secrets.missing([stored.name for stored in names], place)
         for stored in dict.fromkeys(names):
             if stored.name in missing:
-                click.echo(set_command(stored.name if stored.showable else "NAME", place))
+                click.echo(set_command(shown(stored.name, "NAME") if stored.showable else "NAME", place))
 
 
 @secrets.command(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from container_image.secrets.dotenv import DotenvError, parse
@@ -17,6 +18,8 @@ from tests.dotenv_files import FILES
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILES)
 def test_a_file_means_what_it_means_to_python_dotenv(tmp_path: Path, text: str) -> None:
+    # Versions of python-dotenv differ in whether that is a comment.
+    assume(not re.search(r"=[ \t]+#", text))
     data = text.encode()
     (tmp_path / ".env").write_bytes(data)
     expected = dotenv_values(tmp_path / ".env")
