@@ -58,7 +58,8 @@ def check_mounts(run: Run, prepared: Prepared) -> Prepared:
     if isinstance(listed, Progress):
         return _without_outline(run, prepared, listed)
     tagged, untagged = mounted_ids((item.name for item in listed), prepared.ids)
-    mounted = [replace(item, name={**tagged, **untagged}.get(item.name, item.name)) for item in listed]
+    named = {**tagged, **untagged}
+    mounted = [replace(item, name=named.get(item.name) or prepared.plain(item.name)) for item in listed]
     preflight(request, mounted)
     aliases = {identifier: name for identifier, name in tagged.items() if identifier != prepared.ids[name]}
     prepared = replace(prepared, aliases=aliases, notes=tuple(not_given(request, mounted)))

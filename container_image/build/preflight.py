@@ -28,7 +28,7 @@ _REFERENCE = re.compile(
 )
 
 
-def preflight(request: BuildRequest, mounted: Collection[Mounted] | None) -> None:
+def preflight(request: BuildRequest, mounted: Collection[Mounted] | None = None) -> None:
     """Checks a build. `mounted` are the secrets that the target mounts, None where that is not known.
 
     Raises:

@@ -26,6 +26,8 @@ from container_image.state import derive
 RESERVED = re.compile(r"(GIT_AUTH_TOKEN|GIT_AUTH_HEADER)(\..+)?|HTTP_AUTH_(TOKEN|HEADER)_.+")
 """Ids that BuildKit looks up by itself, untagged, to fetch something; what it fetched is told apart by its content."""
 
+_ESCAPES = r"[\\`]*"
+
 
 def tag(key: bytes, value: SecretValue) -> str:
     """128 bits, in hexadecimal, that only the holder of the key can test a guess against.
@@ -91,16 +93,14 @@ def rewrite(
     mounted = {run.line: mounts(run) for run in _runs(dockerfile) if run.line not in kept}
     for line, found in mounted.items():
         for mount in found:
-            # A target that comes out empty is Docker's default, unless the base sets its variables: that can't be added.
-            unclear = bool(mount.target) and not expand(mount.target or "", variables[line], escape)
-            if mount.type == "secret" and not unclear:
-                name = secret_name(mount, variables[line], escape)
-                if name is not None and ids.get(name, name) != name:
-                    suffix = ids[name].removeprefix(name)
-                    additions.append(_retag(mount, suffix, variables[line], escape))
-                    if not mount.target and mount.env is None:
-                        additions.append((mount.end, _target(name, escape)))
-                    tags[line].add(suffix)
+            name = secret_name(mount, variables[line], escape) if mount.type == "secret" else None
+            if name is None or ids.get(name, name) == name:
+                continue
+            target_field = _target_field(mount, name, variables[line], escape)
+            if target_field is not None:
+                suffix = ids[name].removeprefix(name)
+                additions += [_retag(mount, suffix, variables[line], escape), (mount.end, target_field)]
+                tags[line].add(suffix)
     for mount, suffixes in tainted_caches(dockerfile, mounted, variables, tags):
         additions.append(_retag(mount, "".join(suffixes), variables[mount.line], escape))
     parts, done = [], 0
@@ -152,6 +152,19 @@ def _field(key: str, value: str, escape: str) -> str:
     return "," + re.sub(rf"""([\s'"{re.escape(escape)}])""", lambda found: escape + found[1], field)
 
 
+def _target_field(mount: Mount, name: str, scope: Scope, escape: str) -> str | None:
+    """The field that keeps a mount's target what it is with its plain id, empty where none is needed; None if there is none."""
+    if mount.target:
+        # A target that comes out empty depends on the id after all, and a base image may set its variables.
+        return "" if expand(mount.target, scope, escape) else None
+    if mount.env is not None:
+        return ""
+    if name.isascii():
+        return _target(name, escape)
+    # BuildKit reads each byte of a flag as a character. So other characters must come from the variables of the id.
+    return None if "/" in name else _field("target", f"/run/secrets/{mount.id}", escape)
+
+
 def _target(name: str, escape: str) -> str:
     """The field of the target that a secret of this name has in Docker, if its mount says nothing else."""
     literal = re.sub(rf"""([$'"{re.escape(escape)}])""", lambda found: escape + found[1], _base(name))
@@ -169,6 +182,11 @@ def restore(text: str, ids: Mapping[str, str]) -> str:
     for name, identifier in ids.items():
         suffix = identifier.removeprefix(name)
         if suffix in text and identifier != name:
-            ours = "|".join(re.escape(_target(name, escape)) for escape in "\\`")
-            text = re.sub(rf"({re.escape(suffix)}\S*?)(?:{ours})", r"\1", text)
+            # BuildKit shows it with some of its escapes, or without.
+            characters = [
+                f'(?:{_ESCAPES}")+' if character == '"' else re.escape(character) for character in _base(name)
+            ]
+            ours = rf"target=/run/secrets/{_ESCAPES}{_ESCAPES.join(characters)}"
+            quoted = rf'{_ESCAPES}"{ours}{_ESCAPES}"'
+            text = re.sub(rf"({re.escape(suffix)}\S*?),(?:{ours}|{quoted})", r"\1", text)
     return re.sub(f"/?(?:{_suffixes(ids)})", "", text)

@@ -16,11 +16,12 @@ VALUES = {
     "A": "glotok", "B": "a/b/c.tar.gz", "C": "", "D": "aXbXc", "E": "x*y?z", "F": "$0-${0}", "G": "aaa", "H": "ü€ü",
     "I": "(a+b)[c]{d}|^.$",
 }  # fmt: skip
+# BuildKit reads each byte of a flag as a character, so that other than ASCII comes from variables alone.
 NAMES = [*VALUES, "UNSET"]
 MODIFIERS = ["", "-", "+", "?", ":-", ":+", ":?", "#", "##", "%", "%%", "/", "//"]
 WORDS = [
     "", "a", "glo", "*", "?", "*/", "/*", ".*", "*.", "X", "X*", "*X", "a*a", "??", "\\*", "\\?", "\\\\", "\\/", "\\}",
-    "\\x", "$A", "${G}", "${C:-a}", "'a'", '"a"', "ü", "(", "[c]", "{", "+", "|", "^", "$", ".", "a b", "$UNSET", "x\\*",
+    "\\x", "$A", "${G}", "${C:-a}", "'a'", '"a"', "(", "[c]", "{", "+", "|", "^", "$", ".", "a b", "$UNSET", "x\\*",
 ]  # fmt: skip
 TEXTS = ["", "x", "$0", "${0}", "$1x", "$$", "$F", "\\$0", "\\/", "$A", "a b", "\\\\"]
 

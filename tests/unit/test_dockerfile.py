@@ -125,6 +125,20 @@ def test_messages_show_what_the_author_wrote() -> None:
     assert restore("nothing of it", {}) == "nothing of it"
 
 
+@pytest.mark.parametrize("escape", ["\\", "`"])
+@pytest.mark.parametrize(
+    "name", ["*", "api key", "a,b", 'q"u', "it's", "$x", "b\\s", "`t", "tab\tx", "a b/c d", "\u00fc"]
+)
+def test_messages_show_no_target_of_ours_whatever_the_name_is(name: str, escape: str) -> None:
+    text = f"# escape={escape}\nFROM scratch\nARG N\nRUN --mount=type=secret,id=$N x\n"
+    ids = {name: f"{name}-0123456789abcdef0123456789abcdef"}
+    rewritten = rewrite(text, ids, build_args={"N": name})
+    assert rewritten != text
+    # Of a name that is not ASCII the target has the id's variables, which BuildKit replaces before it shows them.
+    rewritten = rewritten if name.isascii() else rewritten.replace("/$N", f"/{name}")
+    assert restore(rewritten, ids) == text
+
+
 def test_an_onbuild_is_tagged_where_this_build_runs_it() -> None:
     text = f"FROM scratch AS one\nONBUILD ARG N=tok\nONBUILD RUN --mount=type=secret,id=$N,env=T x\nFROM one\nONBUILD RUN {TOKEN} x\n"
     assert rewrite(text, {"tok": "tok-9"}) == text.replace("id=$N", "id=$N-9")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
-import secrets
 
 import pytest
 
 from container_image.audit import LogSearch
 from container_image.secrets import SecretValue
 
-VALUE = secrets.token_hex(20).encode()
+VALUE = b"8a1f6c0be4d97352fae01b6cd8395e472f60ab1d"
 NOISE = b"#5 0.312 Collecting requests==2.32.3\n" * 20
 
 
