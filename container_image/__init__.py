@@ -22,7 +22,8 @@ else:
             return module
         # `from container_image import state` asks here first, and so does Python for `__path__` and the like. Neither may
         # import everything.
-        if name == "__all__" or not (name.startswith("__") or find_spec(f"{__name__}.{name}")):
+        private = name == "api" or (name.startswith("__") and name != "__all__")
+        if not private and find_spec(f"{__name__}.{name}") is None:
             import container_image.api as api
 
             if hasattr(api, name):

@@ -35,7 +35,7 @@ from container_image.build import (
     unsearchable,
     with_former,
 )
-from container_image.errors import AuditIncompleteError, AuditWarnedError, SecretLeakError
+from container_image.errors import AuditIncompleteError, AuditWarnedError, PreflightError, SecretLeakError
 from container_image.events import receiving
 from container_image.oci import ArchiveSource, DaemonSource, LayoutSource, RootfsSource, Source
 from container_image.printable import printable
@@ -82,11 +82,16 @@ def build_through(
         SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
         AuditWarnedError: the policy fails on a warning; likewise.
         AuditIncompleteError: something could not be read or searched for; likewise.
+        AuditWarnedError: the report has a warning that the policy fails on; likewise.
+        PreflightError: the build must not start, or it would not be audited and the policy fails on that.
     """
     request = with_former(request, former(request.secrets))
     with receiving(on_event), open_run(request, LogSearch) as run:
         # With the text of a Dockerfile that had to be fetched.
         request = run.request
+        audited = request.has_credentials and not no_audit
+        if not audited and NOT_AUDITED in policy.fail_on_warning:
+            raise PreflightError([_not_audited(declined=no_audit).message])
         named = request.tags[0] if request.tags else request.file
         name = named if is_reference(named) else HIDDEN
         note_use("build", name, request.held.values())
@@ -113,7 +118,7 @@ def build_through(
             digest, kind = image.digest, image.digest_kind
         remember("build", digest, None, request.held, former=used, unknown=unknown)
         report = None
-        if request.has_credentials and not no_audit:
+        if audited:
             reports = [_audit(source, run, request.unwanted, policy, unknown, on_event) for source in _sources(run)]
             told = (*warnings, _NO_ATTESTATIONS) if reports[0].image.digest_kind == "config" else warnings
             report = with_exports(reports[0], reports[1:])

@@ -21,6 +21,8 @@ WarningCode = Literal[
     "cached-with-another-value",
     "credential-file",
     "no-attestations",
+    "not-audited",
+    "plain-build-arg",
     "secret-in-log",
 ]
 """The kinds of warnings that a report may have."""

@@ -184,7 +184,6 @@ def audit(
     policy = policy_of(options, platforms=platforms)
     for name, values in parse_earlier(earlier, given).items():
         given[name] = given[name].with_earlier(values)
-    searched = read_values(given, named)
 
     def tell(outcomes: Sequence[Outcome]) -> None:
         if quiet:
@@ -197,6 +196,7 @@ def audit(
             write_joined(outcomes, shown, paths)
 
     try:
+        searched = read_values(given, named)
         if len(references) == 1:
             # An error with the only image is the command's error.
             outcomes: list[Outcome] = [audit_reference(references[0], searched, opener=_open, policy=policy)]

@@ -173,6 +173,13 @@ def test_a_build_with_nothing_to_search_for_says_so(context: Path, tag: str, tmp
     assert "container-image: NOT AUDITED: the image was searched for nothing, as --no-audit" in declined.stderr
 
 
+def test_a_build_that_would_not_be_audited_is_refused_where_that_fails(context: Path, tag: str) -> None:
+    refused = run("build", context, "-t", tag, "--fail-on-warning", "not-audited")
+    assert refused.returncode == 2
+    assert "container-image: NOT AUDITED: the image was searched for nothing" in refused.stderr
+    assert not exists(tag)
+
+
 def test_a_declaration_with_nothing_to_search_for_says_so(busybox_image: str, tag: str) -> None:
     built = ContainerImage(f"FROM {busybox_image}\nRUN true\n").build(tags=[tag])
     assert built.report is None

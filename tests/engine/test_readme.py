@@ -16,7 +16,7 @@ from tests.engine.conftest import exists
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 # Digests, sizes and the ids of cached steps are others in each build.
-VARYING = re.compile(r"sha256:[0-9a-f…]+|[\d.]+ [kM]?B|\(\S+\)\$'|\d+ (?:files|streams)")
+VARYING = re.compile(r"sha256:[0-9a-f…]+|[\d.]+ [kM]?B|\(\S+\)\$'|\d+ (?:layers|files|streams)|layer \d+")
 
 
 @pytest.fixture

@@ -51,7 +51,11 @@ def test_what_could_not_be_checked_is_the_last_word(no_engine: str) -> None:
         (TWO, {}, "Dockerfile:2: the secret 'A' is required by a mount and not given"),
         (TWO, {"target": "two"}, "Dockerfile:4: the secret 'B' is required by a mount and not given"),
         (TWO, {"secrets": {"A": "x" * 20, "D": "y" * 20}}, "'D' is given and never mounted"),
-        (TWO, {"secrets": {"A": "x" * 20, "CC": "y" * 20}}, "'CC' is given and never mounted; did you mean 'C', which"),
+        (
+            "FROM scratch\nRUN --mount=type=secret,id=TOKN true\n",
+            {"secrets": {"TOKEN": "y" * 20}},
+            "'TOKEN' is given and never mounted; did you mean 'TOKN', which Dockerfile:2 mounts?",
+        ),
         (TWO, {"secrets": {"A": "secret-1234567890"}, "labels": {"a": "secret-1234567890"}}, "is in the label a"),
         (
             "FROM scratch\nRUN --mount=type=secret,id=a/b --mount=type=secret,id=c/b true\n",

@@ -237,16 +237,21 @@ def test_a_policy_can_fail_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_every_code_of_a_warning_can_be_failed_on() -> None:
     """A code is the first argument, or `code=`, of whatever makes a warning."""
+    trees = [ast.parse(path.read_text()) for path in Path(container_image.__file__).parent.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    # A code may be a constant that another module imports.
+    names = {
+        node.targets[0].id: node.value
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+    }
     codes = set()
-    for path in Path(container_image.__file__).parent.rglob("*.py"):
-        names = {}
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                names[node.targets[0].id] = node.value
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("AuditWarning", "BuildWarning"):
-                given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "code")][0]
-                value = names.get(given.id, given) if isinstance(given, ast.Name) else given
-                if isinstance(value, ast.Constant):
-                    codes.add(value.value)
+    for node in nodes:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("AuditWarning", "BuildWarning"):
+            given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "code")][0]
+            value = names.get(given.id, given) if isinstance(given, ast.Name) else given
+            if isinstance(value, ast.Constant):
+                codes.add(value.value)
     assert codes == set(WARNING_CODES)
