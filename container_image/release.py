@@ -76,9 +76,14 @@ def _deliver(export: Export, staged: Path) -> None:
             with staged.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
         else:
-            target = Path(export.dest).expanduser()
+            target = Path(export.dest).expanduser().resolve()
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Whole under another name first: whoever reads the file never sees half of it.
+            if target.exists() and not target.is_file():
+                # A device or a pipe, such as /dev/null, stays what it is.
+                with staged.open("rb") as file, target.open("wb") as device:
+                    shutil.copyfileobj(file, device)
+                return
+            # Written whole under another name first, so that no reader of the file sees half of it.
             draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
             try:
                 shutil.copyfile(staged, draft)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import subprocess
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,20 @@ def test_files_are_written_as_they_were_audited(busybox_image: str, tag: str, to
     assert (tmp_path / "cache" / "index.json").is_file()
     # Only what was asked for, and nothing half-written.
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "docker.tar", "oci.tar", "rootfs", "rootfs.tar"}
+
+
+def test_a_file_is_written_through_a_link_and_into_a_pipe(busybox_image: str, token: str, tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link.tar", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "rootfs.tar")
+    os.mkfifo(pipe)
+    image = declare(COPIES, busybox_image, token)
+    with ThreadPoolExecutor() as reader:
+        # It stands for a device such as /dev/null, which must not become a file.
+        read = reader.submit(pipe.read_bytes)
+        image.build(outputs=[f"type=tar,dest={link}", f"type=tar,dest={pipe}"])
+        assert read.result() == (tmp_path / "rootfs.tar").read_bytes()
+    assert link.is_symlink()
+    assert pipe.is_fifo()
 
 
 def test_a_leak_writes_nothing(busybox_image: str, tag: str, token: str, tmp_path: Path, left: Left) -> None:

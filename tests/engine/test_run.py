@@ -438,7 +438,7 @@ def test_without_the_docker_command_run_and_ps_say_so_and_exec_works(
         assert _run(line) == status
         shown = capfd.readouterr()
         assert (shown.out, shown.err.count("\n")) == ("", 1)
-        assert "there is no `docker` command; install Docker" in shown.err
+        assert "there is no `docker` command on the PATH; install Docker" in shown.err
     assert directories() == before
     assert container_image.exec(["/bin/sh", "-c", "echo $TOKEN"], environment="staging") == 0
     with pytest.raises(NotStartedError, match=r"docker: can't be started: No such file"):

@@ -70,6 +70,8 @@ def test_a_second_signal_does_not_disturb_the_clean_up() -> None:
     script = (
         "import os, signal\n"
         "from container_image.cli.signals import Interrupted, listen\n"
+        # Whoever runs the tests under nohup ignores it.
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "listen()\n"
         "try:\n"
         "    signal.raise_signal(signal.SIGHUP)\n"
