@@ -1,8 +1,8 @@
 """The database: SQLite in the user's data directory, or what `CONTAINER_IMAGE_STORE` names, and its transactions.
 
-One writer at a time: SQLite's lock from the beginning of a transaction, an advisory lock and one on the root row in PostgreSQL. Readers see
-one state from beginning to end. SQLite keeps a rollback journal, not a log beside the database (WAL): what is
-overwritten or deleted is zeroed (`secure_delete`) in the one file that stays.
+One writer at a time: SQLite's lock from the beginning of a transaction, PostgreSQL's advisory lock and its lock on the
+root row. Readers see one state from beginning to end. SQLite keeps a rollback journal, not a log beside the database
+(WAL): what is overwritten or deleted is zeroed (`secure_delete`) in the one file that stays.
 """
 
 from __future__ import annotations
