@@ -1,8 +1,8 @@
 """The database: SQLite in the user's data directory, or what `CONTAINER_IMAGE_STORE` names, and its transactions.
 
-One writer at a time: SQLite's lock from the beginning of a transaction, PostgreSQL's lock on the root row. Readers see
-one state from beginning to end. SQLite keeps a rollback journal, not a log beside the database (WAL): what is
-overwritten or deleted is zeroed (`secure_delete`) in the one file that stays.
+One writer at a time: SQLite's lock from the beginning of a transaction, PostgreSQL's advisory lock and its lock on the
+root row. Readers see one state from beginning to end. SQLite keeps a rollback journal, not a log beside the database
+(WAL): what is overwritten or deleted is zeroed (`secure_delete`) in the one file that stays.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _COMPANIONS = ("-journal", "-wal", "-shm")
 
 _REVISION = re.compile(r"[0-9]{4}")
 
-# Whoever holds it makes the tables; any number would do.
-_MAKING = 0x636F6E74
+# The number of PostgreSQL's advisory lock that writers take; any would do.
+_WRITING = 0x636F6E74
 
 
 class Database:
@@ -94,14 +94,13 @@ class Database:
             if self._path is not None:
                 self._make_file(self._path)
             with self._begun("BEGIN IMMEDIATE", "READ COMMITTED") as connection:
-                made = False
-                if (revision := self._revision(connection)) != schema.REVISION:
-                    if self._path is None:
-                        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
-                        revision = self._revision(connection)
-                    made = revision is None
-                    if revision != schema.REVISION:
-                        self._migrate(connection)
+                if self._path is None:
+                    # Another writer may be making or changing the tables, and READ COMMITTED would see some of them.
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITING)))
+                revision = self._revision(connection)
+                made = revision is None
+                if revision != schema.REVISION:
+                    self._migrate(connection)
                 connection.execute(sa.select(schema.root.c.id).with_for_update())
                 yield connection, made
 

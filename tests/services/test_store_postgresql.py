@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +12,17 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from container_image import SecretStore, StoreError, StoreKeyError, UnknownSecretError
+from container_image import SecretStore, StoreError, StoreKeyError, StoreTamperedError, UnknownSecretError
 from container_image.store import schema
 from container_image.store.database import Database
 from tests.stores import (
     check_changes,
     check_that_nothing_is_lost,
+    fill,
     in_processes,
     rotate,
     rows_of,
+    uses,
     without_rules,
     write_many,
 )
@@ -83,6 +88,65 @@ def write_or_rotate(number: int, url: str) -> None:
 
 def test_a_change_of_a_row_is_refused(database: str) -> None:
     assert check_changes(database, every=10) > 10
+
+
+def test_a_column_of_another_type_changes_nothing_or_is_an_error(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTAINER_IMAGE_KEY", "A" * 42 + "E=")
+    fill(database)
+    store = SecretStore.open(database)
+    reads = (0, 1, 5, 6, 7, 8, 9, 12)
+    results = {number: uses(store)[number]() for number in reads}
+    tables = [*schema.metadata.tables.values(), schema.revision]
+    turn = itertools.cycle(reads)
+    errors = 0
+    for table in tables:
+        for column in table.columns:
+            for kind, value in DAMAGE:
+                with changed(database, table.name, column.name, kind, value):
+                    number = next(turn)
+                    try:
+                        assert uses(store)[number]() == results[number], (table.name, column.name, value)
+                    except StoreError:
+                        errors += 1
+    assert errors > 60
+    assert {number: uses(store)[number]() for number in reads} == results
+
+
+DAMAGE = (
+    ("text", "NULL"),
+    ("text", "'hello'"),
+    ("bytea", "'hello'::bytea"),
+    ("double precision", "1.5"),
+    ("text", r"convert_from('\xff41', 'SQL_ASCII')"),
+)
+"""Types of columns, and values of them."""
+
+
+@contextlib.contextmanager
+def changed(database: str, table: str, column: str, kind: str, value: str) -> Iterator[None]:
+    """Puts a table without rules in the place of one, with that value in each row."""
+    with without_rules(database).begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO aside"))
+        connection.execute(sa.text(f"CREATE TABLE {table} AS SELECT * FROM aside"))
+        connection.execute(sa.text(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} USING {value}"))
+    try:
+        yield
+    finally:
+        with without_rules(database).begin() as connection:
+            connection.execute(sa.text(f"DROP TABLE {table}"))
+            connection.execute(sa.text(f"ALTER TABLE aside RENAME TO {table}"))
+
+
+def test_a_table_that_is_gone_is_no_empty_store(database: str) -> None:
+    store = SecretStore.open(database)
+    store.secrets.set("TOKEN", "a")
+    with without_rules(database).begin() as connection:
+        connection.execute(sa.text(f"DROP TABLE {schema.VERSION_TABLE}"))
+    for attempt in (store.secrets.list, lambda: store.secrets.set("TOKEN", "b")):
+        with pytest.raises(StoreTamperedError, match=f"{schema.VERSION_TABLE} does not tell the version .* a backup"):
+            attempt()
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(database: str) -> None:

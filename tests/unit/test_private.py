@@ -240,7 +240,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
 
-def test_the_mode_of_devices_and_of_files_of_root_is_left_alone() -> None:
+def test_a_device_is_no_file_and_a_file_that_is_not_there_is_no_error() -> None:
     with pytest.raises(NotPrivateError, match="it is a device, not a file"):
         check_file(Path("/dev/null"))
     assert not check_file(Path("/no/such/file"))
