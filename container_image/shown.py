@@ -22,6 +22,7 @@ _SEPARATORS = re.compile(r"[/:._-]+")
 _DIGEST = re.compile(r"(?:^|@)sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})$")
 _TAGGED = re.compile(r"(?P<name>.+):(?P<tag>[\w.-]{1,128})")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://(?P<rest>[^@]*?)(?:#(?P<fragment>[^@#]*))?")
+_ADDRESS = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?(?=/|$)")
 # `git@github.com:team/app.git`
 _GIT = re.compile(r"git@(?P<rest>[\w-]+(?:\.[\w-]+)+:.+)")
 # These begin tokens of known issuers, and are followed by the token.
@@ -56,9 +57,10 @@ _USUAL = re.compile(
 )
 _ONE_CASE = re.compile(r"[a-z]{1,20}|[A-Z]{1,20}")
 _SHORTEST_MASKED = 6
-_FIELDS = re.compile("[=,]")
-_NUMBERS = re.compile(r"\d{1,5}(?:[.:]\d{1,5}){0,3}")
-_CUTS = re.compile(r"[=,:@/.]+|^-+")
+_FIELDS = re.compile("[=,#]")
+# A number, a version, an address and its port.
+_NUMBERS = re.compile(r"\d{1,5}(?:[.:]\d{1,5}){0,4}")
+_CUTS = re.compile(r"[=,:@/.#]+|^-+")
 _MOST_CUTS = 16
 
 
@@ -111,8 +113,9 @@ def is_name(text: str) -> bool:
         text = "/".join(filter(None, (url["rest"], url["fragment"])))
     elif git := _GIT.fullmatch(text):
         text = git["rest"]
+    text = _ADDRESS.sub("", text)
     if not text:
-        # Nothing but a digest, or the path of what exists.
+        # Nothing but a digest, an address, or the path of what exists.
         return True
     return is_worded(text)
 
@@ -137,6 +140,7 @@ def masked(message: str, arguments: Iterable[str]) -> str:
     pieces = {
         piece
         for argument in arguments
+        if not is_setting(argument)
         for piece in _pieces(argument)
         if len(piece) >= _SHORTEST_MASKED and not is_setting(piece)
     }
@@ -183,7 +187,7 @@ def is_worded(text: str) -> bool:
     words = [word for word in _SEPARATORS.split(text) if word]
     # `HUGGINGFACEHUB_API_TOKEN`: the one word vouches for the other.
     usual = any(map(_USUAL.fullmatch, words))
-    if any(map(_GROUPS.fullmatch, re.split("[/:.]", text))) or not all(
+    if any(_GROUPS.fullmatch(part.strip("-")) for part in re.split("[/:.]", text)) or not all(
         _is_word(word) or (usual and _ONE_CASE.fullmatch(word)) for word in words
     ):
         return False

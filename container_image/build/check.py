@@ -8,7 +8,7 @@ from dataclasses import replace
 from container_image.build.arguments import unsearchable, visible
 from container_image.build.frontend import frontend, has_no_answer
 from container_image.build.mounted import written_mounts
-from container_image.build.preflight import not_given, preflight
+from container_image.build.preflight import check_contexts, not_given, preflight
 from container_image.build.prepared import Prepared, prepare, rewritten
 from container_image.build.progress import Progress
 from container_image.build.questions import faults, outline, refused
@@ -38,6 +38,7 @@ def check_build(request: BuildRequest) -> list[str]:
 
 
 def _check_alone(request: BuildRequest, error: EngineError) -> list[str]:
+    check_contexts(request)
     rewritten(request, {})
     mounted = [item for item in written_mounts(request) if item.needed]
     preflight(request, mounted)
@@ -54,6 +55,7 @@ def check_mounts(run: Run, prepared: Prepared) -> Prepared:
         BuildError, DockerfileError: BuildKit refuses the build.
     """
     request = run.request
+    check_contexts(request)
     listed = outline(run, prepared)
     if isinstance(listed, Progress):
         return _without_outline(run, prepared, listed)

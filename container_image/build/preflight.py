@@ -48,6 +48,26 @@ def preflight(request: BuildRequest, mounted: Collection[Mounted] | None = None)
         raise PreflightError(problems, would_ship=bool(written))
 
 
+def check_contexts(request: BuildRequest) -> None:
+    """Checks that the named contexts are there, because BuildKit's own error on one that is not says no next step.
+
+    Raises:
+        PreflightError: with every context that is not.
+    """
+    missing = {
+        name: place
+        for name, place in request.build_contexts.items()
+        if not (Path(place).is_dir() or "://" in place or is_remote(place))
+    }
+    if missing:
+        raise PreflightError(
+            [
+                f"build context {quoted(name)}: {shown(place)}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
+                for name, place in missing.items()
+            ]
+        )
+
+
 def _tags(request: BuildRequest) -> Iterator[str]:
     for tag in request.tags:
         if not _REFERENCE.fullmatch(tag):
@@ -140,8 +160,6 @@ def _files(request: BuildRequest) -> Iterator[str]:
         ignore = Path(place) / ".dockerignore"
         if Path(place).is_dir():
             contexts[f" {name!r}"] = (Path(place), _read(ignore) or "", str(ignore))
-        elif "://" not in place and not is_remote(place):
-            yield f"build context {quoted(name)}: {shown(place)}: no such directory; name one, or a URL, docker-image://NAME or oci-layout://PATH"
     held = request.held
     for context, (directory, rules, file) in contexts.items():
         if isinstance(directory, str):

@@ -32,7 +32,8 @@ NAMES = [
     "dockerfiles/private-index.Dockerfile", "app:dev", "container-image-busybox:test",
     "docker://localhost:5000/team/app:v1.2.3", "oci-archive:app.tar", "ghcr.io/team/app:20240101",
     "python:3.11-slim-bookworm", "git@github.com:team/app.git", "https://github.com/team/app.git#main",
-    "linux/arm64/v8", "requirements.txt",
+    "linux/arm64/v8", "requirements.txt", "http://127.0.0.1:8080", "127.0.0.1:5000", "127.0.0.1:5000/team/app:dev",
+    "docker://127.0.0.1:5000/app:any", "http://[::1]:8080/app.git#main",
 ]  # fmt: skip
 
 
