@@ -72,7 +72,7 @@ wheels: .venv ## every dependency has a wheel on every platform and Python that 
 .lowest/ready: .venv pyproject.toml
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .lowest
 	$(BIN)/uv pip install --quiet --python .lowest/bin/python --resolution lowest-direct --editable '.[keyring,postgresql]'
-	$(BIN)/uv pip install --quiet --python .lowest/bin/python --group dev
+	$(BIN)/uv pip install --quiet --python .lowest/bin/python --group test
 	touch $@
 
 lowest: .lowest/ready ## the unit tests, with the oldest version of each dependency that pyproject.toml takes

@@ -19,7 +19,7 @@ from tests.dotenv_files import FILES
 @given(FILES)
 def test_a_file_means_what_it_means_to_python_dotenv(tmp_path: Path, text: str) -> None:
     # Versions of python-dotenv differ in whether that is a comment.
-    assume(not re.search(r"=[ \t]+#", text))
+    assume(not re.search(r"=\s+#", text))
     data = text.encode()
     (tmp_path / ".env").write_bytes(data)
     expected = dotenv_values(tmp_path / ".env")
