@@ -90,8 +90,12 @@ def build_through(
         # With the text of a Dockerfile that had to be fetched.
         request = run.request
         audited = request.has_credentials and not no_audit
-        if not audited and NOT_AUDITED in policy.fail_on_warning:
-            raise PreflightError([_not_audited(declined=no_audit).message])
+        if not audited and (asked := {NOT_AUDITED, "credential-file"}.intersection(policy.fail_on_warning)):
+            # Only an audit looks for files of credentials, so the build would pass without the check that was asked for.
+            what = ", ".join(sorted(asked))
+            raise PreflightError(
+                [f"{_not_audited(declined=no_audit).message}. --fail-on-warning {what} needs an audit"]
+            )
         named = request.tags[0] if request.tags else request.file
         name = named if is_reference(named) else HIDDEN
         note_use("build", name, request.held.values())

@@ -180,11 +180,16 @@ class AuditReport(_Record):
         return tuple(warning for warning in self.warnings if warning.code in self.engine.policy.fail_on_warning)
 
 
+_TOLD = 3
+"""Warnings that an error tells of; the report has all of them."""
+
+
 def warned_about(report: AuditReport) -> str:
     """The warnings that the policy fails on, as one message for people."""
     codes = ", ".join(dict.fromkeys(warning.code for warning in report.failing))
-    messages = "; ".join(dict.fromkeys(printable(warning.message) for warning in report.failing))
-    return f"{messages} ({codes}, which --fail-on-warning or fail_on_warning names)"
+    messages = list(dict.fromkeys(printable(warning.message) for warning in report.failing))
+    more = f"; and {len(messages) - _TOLD} more" if len(messages) > _TOLD else ""
+    return f"{'; '.join(messages[:_TOLD])}{more} ({codes}, which --fail-on-warning or fail_on_warning names)"
 
 
 def with_exports(report: AuditReport, exports: Sequence[AuditReport]) -> AuditReport:

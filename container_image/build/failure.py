@@ -13,6 +13,8 @@ from container_image.build.request import BuildRequest
 from container_image.errors import BuildError, ContainerImageError, DockerfileError
 
 _ERROR = re.compile("(?:ERROR|error|requirements): |\\s*\N{MULTIPLICATION SIGN} ")
+# pip's last error is then that it found no version of a package.
+_BROKEN = re.compile(r"after connection broken by '(.+)': /")
 _DRAWN = " \N{MULTIPLICATION SIGN}╰─▶│├"
 _NO_IMAGE = "failed to resolve source metadata for "
 
@@ -52,13 +54,18 @@ def _known(request: BuildRequest, progress: Progress, line: int | None) -> Conta
 
 
 def _reason(output: Sequence[str]) -> str | None:
-    """The last error that pip or uv printed, or the installing step itself; uv's goes on in lines that are drawn as a tree."""
+    """The last error that pip or uv printed, or the installing step itself, and why pip could not reach an index.
+
+    uv's error goes on in lines that are drawn as a tree.
+    """
     starts = [number for number, line in enumerate(output) if _ERROR.match(line)]
     if not starts:
         return None
     first, *rest = output[starts[-1] :]
     rest = list(takewhile(lambda line: line.startswith(" "), rest))
-    return " ".join(line.strip(_DRAWN) for line in [first.partition(":")[2] if first[0].isalpha() else first, *rest])
+    told = " ".join(line.strip(_DRAWN) for line in [first.partition(":")[2] if first[0].isalpha() else first, *rest])
+    broken = [match[1] for match in map(_BROKEN.search, output) if match]
+    return f"{told}; an index could not be reached: {broken[-1]}" if broken else told
 
 
 def _lacking(request: BuildRequest, line: int | None) -> list[str]:

@@ -319,6 +319,9 @@ def _named(secret: str, found: list[_Found]) -> Iterator[InnerValue]:
     }
     names: Counter[str] = Counter()
     for item in found:
+        if item.public and any(isinstance(key, Unsure) for key in item.path):
+            # It may be a part of a password with `=` in it, which is not to be listed as public.
+            continue
         name = ".".join(_shown(key) for key in item.path if key and not isinstance(key, Unsure)) or "value"
         if any(value in name for value in values):
             name = "value"

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import lru_cache
 
 _CREDENTIAL = re.compile(
-    r"(?<!ask)(?<!by)(?<!com)pass(?:word|wd|phrase|code)?$|pwd$|password|passphrase|secret|token(?!i[sz])|"
+    r"(?<!ask)(?<!by)(?<!com)pass(?:word|wd|phrase|code)?$|pwd$|(?:^|[_-])pw$|password|passphrase|secret|token(?!i[sz])|"
     r"api[_-]?key|credential|bearer|cookie|"
     r"(?:access|private|account|shared|master|encryption|signing|license|deploy|app|auth|session|service|host|ssh|pre)"
     r"[_-]?(?:shared[_-]?|access[_-]?)?key$|^_?auth$|authorization$|^key$|^pat$|_pat$|^sig$|signature$|signing|"

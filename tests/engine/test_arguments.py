@@ -177,6 +177,9 @@ def test_a_build_that_would_not_be_audited_is_refused_where_that_fails(context: 
     refused = run("build", context, "-t", tag, "--fail-on-warning", "not-audited")
     assert refused.returncode == 2
     assert "container-image: NOT AUDITED: the image was searched for nothing" in refused.stderr
+    files = run("build", context, "-t", tag, "--fail-on-warning", "credential-file")
+    assert files.returncode == 2
+    assert "--fail-on-warning credential-file needs an audit" in files.stderr
     assert not exists(tag)
 
 

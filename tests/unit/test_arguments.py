@@ -39,6 +39,7 @@ def held(request: BuildRequest) -> dict[str, str]:
         ("ANYTHING", NPM, NPM),
         ("ANYTHING", "9aZ8bY7cX6dW5eV4fU3gT2", "9aZ8bY7cX6dW5eV4fU3gT2"),
         ("DB_PASSWORD", "p4ss@word.1", "p4ss@word.1"),
+        ("DEPLOY_PW", "Tr0ub4dor-77", "Tr0ub4dor-77"),
         ("DB_PASSWORD", "correct-horse-battery", "correct-horse-battery"),
         ("TOKEN", "abcdefghijklmnopqrst", "abcdefghijklmnopqrst"),
         ("AWS_SECRET_ACCESS_KEY", "/9aZ8bY7cX6dW5eV4f/U3gT2+hS1", "/9aZ8bY7cX6dW5eV4f/U3gT2+hS1"),

@@ -43,6 +43,8 @@ DOCKER = json.dumps({"auths": {"ghcr.io": {"auth": base64.b64encode(f"ci:{VALUE}
 HOLDING = {
     "app/.env": ENV,
     ".env.production": ENV,
+    "etc/pip.conf": f"[global]\nindex-url = https://ci:{VALUE}@pypi.example.com/simple\n".encode(),
+    "root/.curlrc": f"user = ci:{VALUE}\n".encode(),
     "root/.npmrc": f"//registry.npmjs.org/:_authToken={VALUE}\n".encode(),
     "root/.netrc": f"machine a.example login ci password {VALUE}\n".encode(),
     "home/a/_netrc": f"machine a.example login ci password {VALUE}\n".encode(),
