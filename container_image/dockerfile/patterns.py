@@ -32,8 +32,13 @@ def without_suffix(value: str, pattern: str, *, longest: bool) -> str:
     Raises:
         ValueError: BuildKit refuses the pattern.
     """
-    end = _end(_parsed(pattern)[::-1], value[::-1], 0, longest=longest) or 0
+    end = _end(_parsed(_reversed(pattern)), value[::-1], 0, longest=longest) or 0
     return value[: len(value) - end]
+
+
+def _reversed(pattern: str) -> str:
+    """The pattern from its end, as BuildKit turns it around: a backslash at its end then escapes what comes before."""
+    return "".join(reversed(re.findall(r"\\.|.", pattern, re.DOTALL)))
 
 
 def replaced(value: str, pattern: str, text: str, *, everywhere: bool) -> str:
