@@ -80,7 +80,6 @@ def build_through(
 
     Raises:
         SecretLeakError: a secret is in what was built; the image is gone, nothing was tagged, written or sent.
-        AuditWarnedError: the policy fails on a warning; likewise.
         AuditIncompleteError: something could not be read or searched for; likewise.
         AuditWarnedError: the report has a warning that the policy fails on; likewise.
         PreflightError: the build must not start, or it would not be audited and the policy fails on that.

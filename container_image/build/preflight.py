@@ -223,16 +223,16 @@ def _written(request: BuildRequest) -> Iterator[str]:
             continue
         found = _patterns(value)
         for place, text in places:
-            for name, _ in _shown(value, found, text.encode("utf-8", "surrogateescape")):
+            for name, _ in _found_in(value, found, text.encode("utf-8", "surrogateescape")):
                 yield f"the value of secret {name} is in the {redacted.text(place)}, which ships; mount the secret instead"
-        for name, written in _shown(value, found, whole):
+        for name, written in _found_in(value, found, whole):
             line = next(
                 (number for number, text in enumerate(encoded, 1) if any(data in text for data in written)), None
             )
             yield f"{request.place(line)}: the value of secret {name} is written in the Dockerfile, which ships in the history; mount it instead"
 
 
-def _shown(value: SecretValue, found: list[bytes], text: bytes) -> Iterator[tuple[str, list[bytes]]]:
+def _found_in(value: SecretValue, found: list[bytes], text: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """The name of what of a value is in a text, with the byte strings that show it.
 
     These are the values inside a structured secret (`env:TOKEN`); where none of them is there, the secret itself.
